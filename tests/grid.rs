@@ -1,5 +1,5 @@
-//! The grid of conditions and seeds: every condition, single parts, several processes in one run directory, a batch
-//! system.
+//! The grid of conditions and seeds: every condition, single parts, several processes in one run
+//! directory, a batch system.
 
 use serde_json::Value;
 use std::path::Path;
@@ -56,7 +56,11 @@ fn fails(mut command: Command, parts: &[&str]) {
     let output = command.output().expect("the pipeline starts");
     assert!(!output.status.success());
     for part in parts {
-        assert!(text(&output.stderr).contains(part), "`{part}` is not in: {}", text(&output.stderr));
+        assert!(
+            text(&output.stderr).contains(part),
+            "`{part}` is not in: {}",
+            text(&output.stderr)
+        );
     }
 }
 
@@ -74,10 +78,19 @@ fn every_condition_is_one_table() {
     let conditions = ["training.conditions={target=\"none\"}", "training.seeds=1"];
     inputs(&first, &conditions);
     let page = || std::fs::read_to_string(first.join("report.html")).unwrap();
-    assert!(page().contains("Trained: 0 of 1 networks. Missing: none, seed 0."), "the page of a run in progress");
+    assert!(
+        page().contains("Trained: 0 of 1 networks. Missing: none, seed 0."),
+        "the page of a run in progress"
+    );
     succeed(pipeline(&first, &conditions, &["--only", "train"]));
-    assert!(page().contains("This run is in progress") && page().contains("Trained: 1 of 1 networks.</p>"));
-    assert!(page().contains("Evaluated under noise and attack: 0 of 1 networks. Missing: none, seed 0."));
+    assert!(
+        page().contains("This run is in progress")
+            && page().contains("Trained: 1 of 1 networks.</p>")
+    );
+    assert!(
+        page()
+            .contains("Evaluated under noise and attack: 0 of 1 networks. Missing: none, seed 0.")
+    );
 
     let conditions = [
         ("none", r#"target = "none""#),
@@ -86,13 +99,22 @@ fn every_condition_is_one_table() {
         ("raw", r#"target = "raw""#),
         ("oracle", r#"target = "oracle""#),
         ("pixels", r#"target = "pixels""#),
-        ("one force", r#"name = "one force", target = "thresholded", target_limit = 0.76, force = 2"#),
+        (
+            "one force",
+            r#"name = "one force", target = "thresholded", target_limit = 0.76, force = 2"#,
+        ),
         ("features", r#"target = "features""#),
         ("labels", r#"target = "labels", target_limit = 0.76, name = "labels""#),
         ("none epochs=1 keep=last", r#"target = "none", epochs = 1, keep = "last""#),
         ("noise-augmented", r#"target = "none", robust_training = { noise = { std = 0.2 } }"#),
-        ("adversarial", r#"target = "none", robust_training = { adversarial = { epsilon = 0.016, steps = 1 } }"#),
-        ("denoised alpha_warm_up=0.5 layers=[1] pairs=2", r#"target = "denoised", layers = [1], pairs = 2, alpha_warm_up = 0.5"#),
+        (
+            "adversarial",
+            r#"target = "none", robust_training = { adversarial = { epsilon = 0.016, steps = 1 } }"#,
+        ),
+        (
+            "denoised alpha_warm_up=0.5 layers=[1] pairs=2",
+            r#"target = "denoised", layers = [1], pairs = 2, alpha_warm_up = 0.5"#,
+        ),
         (
             "equal shares",
             r#"name = "equal shares", target = "denoised", mixture = { fixed = [1, 0, 0, 0, 1] }, centering = "batch",
@@ -100,26 +122,50 @@ fn every_condition_is_one_table() {
         ),
     ];
     let names: Vec<&str> = conditions.iter().map(|(name, _)| *name).collect();
-    let tables: Vec<String> = conditions.iter().map(|(_, table)| format!("{{ {} }}", table.replace('\n', " "))).collect();
+    let tables: Vec<String> =
+        conditions.iter().map(|(_, table)| format!("{{ {} }}", table.replace('\n', " "))).collect();
     let list = format!("training.conditions=[{}]", tables.join(", "));
-    let network = format!("similarity.network={}", first.join("train/none-seed0/best.safetensors").display());
+    let network =
+        format!("similarity.network={}", first.join("train/none-seed0/best.safetensors").display());
     let run = folder.path().join("run");
-    let settings = [list.as_str(), &network, "training.seeds=1", "training.snapshots=true", "images.grayscale=false"];
+    let settings = [
+        list.as_str(),
+        &network,
+        "training.seeds=1",
+        "training.snapshots=true",
+        "images.grayscale=false",
+    ];
     let output = succeed(pipeline(&run, &settings, &[]));
-    assert!(!text(&output.stdout).contains('±'), "one seed has no spread: {}", text(&output.stdout));
+    assert!(
+        !text(&output.stdout).contains('±'),
+        "one seed has no spread: {}",
+        text(&output.stdout)
+    );
 
-    let results: Value = serde_json::from_slice(&std::fs::read(run.join("results.json")).unwrap()).unwrap();
+    let results: Value =
+        serde_json::from_slice(&std::fs::read(run.join("results.json")).unwrap()).unwrap();
     let networks = results["networks"].as_array().unwrap().iter();
     assert_eq!(networks.map(|one| one["condition"].as_str().unwrap()).collect::<Vec<_>>(), names);
     let gamma = |condition: &str| -> Vec<f64> {
-        let network = results["networks"].as_array().unwrap().iter().find(|one| one["condition"] == condition).unwrap();
+        let network = results["networks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["condition"] == condition)
+            .unwrap();
         network["gamma"].as_array().unwrap().iter().map(|share| share.as_f64().unwrap()).collect()
     };
     assert_eq!(gamma(names[12]), [0.0, 1.0, 0.0, 0.0, 0.0]);
     assert_eq!(gamma(names[13]), [0.5, 0.0, 0.0, 0.0, 0.5]);
     assert!(!results["conditions"].to_string().contains("standard_deviation"));
     let pull = |condition: &str| {
-        results["networks"].as_array().unwrap().iter().find(|one| one["condition"] == condition).unwrap()["pull"].clone()
+        results["networks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["condition"] == condition)
+            .unwrap()["pull"]
+            .clone()
     };
     assert_eq!(
         (&pull("none"), &pull("denoised")["set"], &pull("denoised")["alpha"]),
@@ -128,13 +174,30 @@ fn every_condition_is_one_table() {
     assert_eq!(pull("one force")["set"], "force");
     assert!((pull("one force")["force"].as_f64().unwrap() - 2.0).abs() < 1e-9);
     let compared = |condition: &str| {
-        results["comparisons"].as_array().unwrap().iter().find(|one| one["condition"] == condition).unwrap().clone()
+        results["comparisons"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["condition"] == condition)
+            .unwrap()
+            .clone()
     };
-    assert_eq!(compared("denoised")["at_equal_accuracy"]["controls"].to_string(), r#"["none epochs=1 keep=last","none"]"#);
+    assert_eq!(
+        compared("denoised")["at_equal_accuracy"]["controls"].to_string(),
+        r#"["none epochs=1 keep=last","none"]"#
+    );
     assert_eq!(compared("none epochs=1 keep=last")["at_equal_accuracy"], Value::Null);
     assert!(compared("pixels")["minimal_perturbation"]["l2"]["seeds"][0]["images"].is_u64());
-    let targets: Vec<&str> = results["targets"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
-    assert_eq!(targets, ["denoised", "shuffled", "raw", "oracle", "pixels", "thresholded", "features"]);
+    let targets: Vec<&str> = results["targets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        targets,
+        ["denoised", "shuffled", "raw", "oracle", "pixels", "thresholded", "features"]
+    );
     let report = std::fs::read_to_string(run.join("report.html")).unwrap();
     for part in [
         "Clean versus noisy accuracy",
@@ -146,7 +209,10 @@ fn every_condition_is_one_table() {
     ] {
         assert!(report.contains(part), "{part}");
     }
-    for file in ["train/none_epochs=1_keep=last-seed0/last.safetensors", "train/equal_shares-seed0/epoch-002.safetensors"] {
+    for file in [
+        "train/none_epochs=1_keep=last-seed0/last.safetensors",
+        "train/equal_shares-seed0/epoch-002.safetensors",
+    ] {
         assert!(run.join(file).exists(), "{file}");
     }
 }
@@ -154,14 +220,18 @@ fn every_condition_is_one_table() {
 #[test]
 fn parts_run_alone_and_side_by_side() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = ["training.conditions=[{target=\"none\"}, {target=\"denoised\"}]", "training.seeds=2"];
+    let settings =
+        ["training.conditions=[{target=\"none\"}, {target=\"denoised\"}]", "training.seeds=2"];
     let run = folder.path().join("run");
     inputs(&run, &settings);
-    let part = |condition, seed| pipeline(&run, &settings, &["--only", "train", "--condition", condition, "--seed", seed]);
+    let part = |condition, seed| {
+        pipeline(&run, &settings, &["--only", "train", "--condition", condition, "--seed", seed])
+    };
     succeed(part("denoised", "1"));
     let trained = |run: &Path| -> Vec<String> {
         let entries = std::fs::read_dir(run.join("train")).unwrap();
-        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     };
@@ -184,8 +254,9 @@ fn parts_run_alone_and_side_by_side() {
         .collect();
     let everything = said.concat();
     for part in ["none-seed0", "none-seed1", "denoised-seed0"] {
-        let trained =
-            everything.lines().filter(|line| line.contains(part) && line.contains('✓') && !line.contains("already done"));
+        let trained = everything.lines().filter(|line| {
+            line.contains(part) && line.contains('✓') && !line.contains("already done")
+        });
         assert_eq!(trained.count(), 1, "{part}: {everything}");
     }
 
@@ -196,13 +267,15 @@ fn parts_run_alone_and_side_by_side() {
     assert_eq!(trained(&alone), trained(&run));
     for part in trained(&run) {
         for file in ["best.safetensors", "last.safetensors", "history.json"] {
-            let bytes = |run: &Path| std::fs::read(run.join("train").join(&part).join(file)).unwrap();
+            let bytes =
+                |run: &Path| std::fs::read(run.join("train").join(&part).join(file)).unwrap();
             assert!(bytes(&run) == bytes(&alone), "{part}/{file}");
         }
     }
 }
 
-/// Runs a job at once, and the tasks of an array one after the other, whereas Slurm would queue them.
+/// Runs a job at once, and the tasks of an array one after the other, whereas Slurm would queue
+/// them.
 const SBATCH: &str = r#"#!/bin/bash
 for argument in "$@"; do
   case $argument in
@@ -237,7 +310,9 @@ fn submit(file: &Path, tools: &Path, programs: &[(&str, &str)]) -> Command {
         std::fs::set_permissions(tools.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
     }
     let mut command = Command::new("bash");
-    command.arg(file).env("PATH", format!("{}:{}", tools.display(), std::env::var("PATH").unwrap()));
+    command
+        .arg(file)
+        .env("PATH", format!("{}:{}", tools.display(), std::env::var("PATH").unwrap()));
     command
 }
 
@@ -249,12 +324,21 @@ fn where_a_batch_system_refuses_a_job_those_before_it_are_canceled() {
     std::fs::write(&file, &script).unwrap();
     let scancel = "#!/bin/bash\necho \"$@\" > \"$0.said\"\n";
     let tools = folder.path().join("tools");
-    let refused = submit(&file, &tools, &[("sbatch", REFUSING), ("scontrol", SCONTROL), ("scancel", scancel)]);
+    let refused = submit(
+        &file,
+        &tools,
+        &[("sbatch", REFUSING), ("scontrol", SCONTROL), ("scancel", scancel)],
+    );
     fails(refused, &["you have too many jobs", "the submitted jobs are canceled: 40 41"]);
     assert_eq!(std::fs::read_to_string(tools.join("scancel.said")).unwrap(), "40 41\n");
-    let refused = submit(&file, &folder.path().join("none"), &[("sbatch", "#!/bin/bash\nexit 1\n")]);
+    let refused =
+        submit(&file, &folder.path().join("none"), &[("sbatch", "#!/bin/bash\nexit 1\n")]);
     fails(refused, &["nothing was submitted"]);
-    let without = submit(&file, &folder.path().join("no-arrays"), &[("scontrol", "#!/bin/bash\necho 'MaxArraySize = 0'\n")]);
+    let without = submit(
+        &file,
+        &folder.path().join("no-arrays"),
+        &[("scontrol", "#!/bin/bash\necho 'MaxArraySize = 0'\n")],
+    );
     fails(without, &["this Slurm accepts no array jobs"]);
 }
 
@@ -270,7 +354,11 @@ fn a_batch_system_runs_the_grid() {
     let file = folder.path().join("grid.sh");
     std::fs::write(&file, &script).unwrap();
     assert!(text(&script).contains("'denoised alpha=5' 0"), "{}", text(&script));
-    let output = succeed(submit(&file, &folder.path().join("tools"), &[("sbatch", SBATCH), ("scontrol", SCONTROL)]));
+    let output = succeed(submit(
+        &file,
+        &folder.path().join("tools"),
+        &[("sbatch", SBATCH), ("scontrol", SCONTROL)],
+    ));
     // Four tasks, but at most three per array.
     let said = "inputs 7, grid 7 7 and measure 7 7 (tasks 0 to 3), report 7";
     assert!(text(&output.stdout).contains(said), "{}", text(&output.stdout));
@@ -278,7 +366,9 @@ fn a_batch_system_runs_the_grid() {
     // No job repeats the work of another.
     let said = text(&output.stderr);
     for task in ["train/none-seed0", "robustness/none-seed0", "robustness/denoised_alpha=5-seed0"] {
-        let done = said.lines().filter(|line| line.contains(&format!("✓ {task} ")) && !line.contains("already done"));
+        let done = said
+            .lines()
+            .filter(|line| line.contains(&format!("✓ {task} ")) && !line.contains("already done"));
         assert_eq!(done.count(), 1, "{task}: {said}");
     }
     assert!(run.join("train/denoised_alpha=5-seed0/best.safetensors").exists());

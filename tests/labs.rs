@@ -1,5 +1,5 @@
-//! Runs on realistic data: animals that saw different images, one recording given twice, files with the same name,
-//! labeled images of other sizes.
+//! Runs on realistic data: animals that saw different images, one recording given twice, files with
+//! the same name, labeled images of other sizes.
 
 use brainprior_artifact::npy::{Npy, Values};
 use brainprior_images::{LabeledImages, LabeledSplit, procedural, write_labeled};
@@ -62,7 +62,8 @@ fn refused(run: &Path, more: &[String], parts: &[&str]) {
 /// A simulated recording of images that no other seed shows.
 fn scan(folder: &Path, name: &str, seed: u64) -> PathBuf {
     let run = folder.join(format!("simulated-{seed}"));
-    let output = pipeline(&run, &[format!("seed={seed}"), "training.conditions=[{target=\"none\"}]".into()]);
+    let output =
+        pipeline(&run, &[format!("seed={seed}"), "training.conditions=[{target=\"none\"}]".into()]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let path = folder.join(name);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -71,7 +72,10 @@ fn scan(folder: &Path, name: &str, seed: u64) -> PathBuf {
 }
 
 fn files(paths: &[&Path]) -> String {
-    format!("scans.files={:?}", paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>())
+    format!(
+        "scans.files={:?}",
+        paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>()
+    )
 }
 
 fn agreement_of_scans(results: &serde_json::Value) -> Vec<&str> {
@@ -83,7 +87,11 @@ fn animals_that_share_no_image_or_have_their_own_oracle_images_run_to_the_report
     let folder = tempfile::tempdir().unwrap();
     let (one, two) = (scan(folder.path(), "one/scan.h5", 1), scan(folder.path(), "two/scan.h5", 2));
     let results = succeeds(&folder.path().join("apart"), &[files(&[&one, &two])]);
-    assert_eq!(agreement_of_scans(&results), ["one/scan.h5", "two/scan.h5"], "scans with the same file name are distinguished");
+    assert_eq!(
+        agreement_of_scans(&results),
+        ["one/scan.h5", "two/scan.h5"],
+        "scans with the same file name are distinguished"
+    );
 
     // The second animal saw the first one's training images, but other oracle images.
     let shared = folder.path().join("shared.h5");
@@ -91,13 +99,16 @@ fn animals_that_share_no_image_or_have_their_own_oracle_images_run_to_the_report
     {
         let (from, to) = (hdf5::File::open(&one).unwrap(), hdf5::File::open_rw(&shared).unwrap());
         let single = |file: &hdf5::File| {
-            let tiers: Vec<hdf5::types::FixedAscii<16>> = file.dataset("tiers").unwrap().read_raw().unwrap();
+            let tiers: Vec<hdf5::types::FixedAscii<16>> =
+                file.dataset("tiers").unwrap().read_raw().unwrap();
             (0..tiers.len()).filter(|row| tiers[*row].as_str() != "test").collect::<Vec<_>>()
         };
         let read = |file: &hdf5::File| file.dataset("images").unwrap().read_dyn::<u8>().unwrap();
         let (theirs, mut images) = (read(&from), read(&to));
         for (row, other) in single(&to).into_iter().zip(single(&from)) {
-            images.index_axis_mut(ndarray::Axis(0), row).assign(&theirs.index_axis(ndarray::Axis(0), other));
+            images
+                .index_axis_mut(ndarray::Axis(0), row)
+                .assign(&theirs.index_axis(ndarray::Axis(0), other));
         }
         to.dataset("images").unwrap().write(&images).unwrap();
     }
@@ -117,10 +128,16 @@ fn every_control_that_the_field_asks_for_is_a_line_of_configuration() {
     let conditions = "training.conditions=[{target=\"none\"}, {target=\"none\", blur=1.5}, {target=\"random\"}, \
                       {target=\"low-pass-pixels\"}, {target=\"orientation-energy\"}]";
     let results = succeeds(&folder.path().join("controls"), &[conditions.into()]);
-    let names: Vec<&str> =
-        results["conditions"].as_array().unwrap().iter().map(|one| one["condition"].as_str().unwrap()).collect();
+    let names: Vec<&str> = results["conditions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["condition"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["none", "none blur=1.5", "random", "low-pass-pixels", "orientation-energy"]);
-    let accuracy = |index: usize| results["networks"][index]["history"].to_string() + &results["networks"][index].to_string();
+    let accuracy = |index: usize| {
+        results["networks"][index]["history"].to_string() + &results["networks"][index].to_string()
+    };
     assert_ne!(accuracy(0), accuracy(1), "the networks differ");
 }
 
@@ -129,9 +146,18 @@ fn labeled_images_of_other_sizes_go_through_or_are_refused_before_any_fit() {
     let folder = tempfile::tempdir().unwrap();
     let set = |side: usize| {
         let images = |count: usize| {
-            let pixels = (0..count * side * side).map(|index| (index * index % 251) as u8).collect();
+            let pixels =
+                (0..count * side * side).map(|index| (index * index % 251) as u8).collect();
             let names = (0..10).map(|class| format!("class {class}")).collect();
-            LabeledImages::new(1, side, side, pixels, (0..count).map(|index| (index % 10) as u8).collect(), names).unwrap()
+            LabeledImages::new(
+                1,
+                side,
+                side,
+                pixels,
+                (0..count).map(|index| (index % 10) as u8).collect(),
+                names,
+            )
+            .unwrap()
         };
         let path = folder.path().join(format!("{side}.safetensors"));
         write_labeled(&path, &LabeledSplit { train: images(128), test: images(40) }).unwrap();
@@ -140,16 +166,21 @@ fn labeled_images_of_other_sizes_go_through_or_are_refused_before_any_fit() {
     let results = succeeds(&folder.path().join("28"), &[set(28)]);
     assert_eq!(results["networks"].as_array().unwrap().len(), 1);
     let run = folder.path().join("24");
-    refused(&run, &[set(24)], &["24.safetensors", "at least 25 x 25 pixels", "found 24 x 24", "training.blocks"]);
+    refused(
+        &run,
+        &[set(24)],
+        &["24.safetensors", "at least 25 x 25 pixels", "found 24 x 24", "training.blocks"],
+    );
     assert!(!run.join("response").exists(), "refused before the fits");
 }
 
-/// A grayscale set and its test images in the layout of CIFAR-10-C: fog changes nothing, contrast makes all pixels
-/// black, and so does spatter, which is not part of the mean.
+/// A grayscale set and its test images in the layout of CIFAR-10-C: fog changes nothing, contrast
+/// makes all pixels black, and so does spatter, which is not part of the mean.
 #[test]
 fn corruption_errors_are_those_of_published_images_where_such_are_given() {
     let folder = tempfile::tempdir().unwrap();
-    let (path, published) = (folder.path().join("set.safetensors"), folder.path().join("CIFAR-10-C"));
+    let (path, published) =
+        (folder.path().join("set.safetensors"), folder.path().join("CIFAR-10-C"));
     let split = procedural::ten_classes(400, 44, 3);
     write_labeled(&path, &split).unwrap();
     let test = split.test;
@@ -165,7 +196,10 @@ fn corruption_errors_are_those_of_published_images_where_such_are_given() {
         write(name, vec![5 * 44, 32, 32, 3], vec![0; clean.len()]);
     }
     let settings = || -> Vec<String> {
-        let given = [format!("images.file={}", path.display()), format!("images.corrupted={}", published.display())];
+        let given = [
+            format!("images.file={}", path.display()),
+            format!("images.corrupted={}", published.display()),
+        ];
         let same = [
             "images.skip_test=4",
             "images.train=400",
@@ -181,13 +215,24 @@ fn corruption_errors_are_those_of_published_images_where_such_are_given() {
     let network = &results["networks"][0];
     let clean_error = 1.0 - network["clean_accuracy"].as_f64().unwrap();
     let of = |family: &str| -> Vec<f64> {
-        network["corruptions"][family].as_array().unwrap().iter().map(|error| error.as_f64().unwrap()).collect()
+        network["corruptions"][family]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|error| error.as_f64().unwrap())
+            .collect()
     };
     assert!(of("fog").iter().all(|error| (error - clean_error).abs() < 1e-12), "{network}");
     // Every black image is assigned to the same class.
-    let of_class = |class: u8| test.labels()[4..14].iter().filter(|label| **label == class).count() as f64 / 10.0;
+    let of_class = |class: u8| {
+        test.labels()[4..14].iter().filter(|label| **label == class).count() as f64 / 10.0
+    };
     let black = of("contrast");
-    assert!((0..10).any(|class| (1.0 - of_class(class) - black[0]).abs() < 1e-12) && of("spatter") == black, "{network}");
+    assert!(
+        (0..10).any(|class| (1.0 - of_class(class) - black[0]).abs() < 1e-12)
+            && of("spatter") == black,
+        "{network}"
+    );
     assert!((clean_error - black[0]).abs() > 0.05, "the network depends on the images: {network}");
     let mean = network["mean_corruption_error"].as_f64().unwrap();
     assert!((mean - (clean_error + black[0]) / 2.0).abs() < 1e-12, "{network}");
@@ -207,6 +252,15 @@ fn corruption_errors_are_those_of_published_images_where_such_are_given() {
     }
     let output = command.output().unwrap();
     let message = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && message.contains("labels.npy: label 50: expected") && !other.exists(), "{message}");
-    refused(&other, &settings(), &["labels.npy: label 50", "the set's test image 6", "in the same order"]);
+    assert!(
+        !output.status.success()
+            && message.contains("labels.npy: label 50: expected")
+            && !other.exists(),
+        "{message}"
+    );
+    refused(
+        &other,
+        &settings(),
+        &["labels.npy: label 50", "the set's test image 6", "in the same order"],
+    );
 }

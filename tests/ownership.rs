@@ -26,7 +26,13 @@ fn sources() -> Vec<(String, String)> {
     assert!(files.len() > 100, "the workspace is there");
     let text = |path: PathBuf| {
         let text = fs::read_to_string(&path).expect("Rust sources are text");
-        (path.strip_prefix(&root).expect("within the workspace").to_string_lossy().replace('\\', "/"), text)
+        (
+            path.strip_prefix(&root)
+                .expect("within the workspace")
+                .to_string_lossy()
+                .replace('\\', "/"),
+            text,
+        )
     };
     files.into_iter().map(text).collect()
 }
@@ -34,7 +40,9 @@ fn sources() -> Vec<(String, String)> {
 /// Lines of code that contain one of `words`, outside the given folders and comments.
 fn lines_with(words: &[&str], owners: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
-    for (path, text) in sources().iter().filter(|(path, _)| !owners.iter().any(|owner| path.starts_with(owner))) {
+    for (path, text) in
+        sources().iter().filter(|(path, _)| !owners.iter().any(|owner| path.starts_with(owner)))
+    {
         for (number, line) in text.lines().enumerate() {
             let code = line.split("//").next().unwrap_or_default();
             if words.iter().any(|word| code.contains(word)) {
@@ -58,9 +66,11 @@ fn files_come_into_place_through_artifact_alone() {
 #[test]
 fn unsafe_code_stands_in_kernels_and_where_hdf5_itself_is_asked() {
     let words = ["unsafe {", "unsafe fn", "unsafe impl", "unsafe trait", "unsafe extern"];
-    // Only the HDF5 library knows the sources of a virtual dataset, and the hdf5 crate fails on most of them. It also
-    // lacks the calls that write a compressed chunk and that report the memory needed for strings.
-    let hdf5 = ["virtual_map.rs", "chunk.rs", "extent.rs"].map(|file| format!("crates/artifact/src/hdf5/{file}"));
+    // Only the HDF5 library knows the sources of a virtual dataset, and the hdf5 crate fails on
+    // most of them. It also lacks the calls that write a compressed chunk and that report the
+    // memory needed for strings.
+    let hdf5 = ["virtual_map.rs", "chunk.rs", "extent.rs"]
+        .map(|file| format!("crates/artifact/src/hdf5/{file}"));
     let hdf5 = hdf5.each_ref().map(String::as_str);
     let found = lines_with(&words, &[&["crates/kernels/"][..], &hdf5].concat());
     assert!(found.is_empty(), "unsafe code belongs in kernels:\n{}", found.join("\n"));

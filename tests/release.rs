@@ -1,4 +1,5 @@
-//! Checks the requirements of a release, read from `cargo metadata` and the files of the repository.
+//! Checks the requirements of a release, read from `cargo metadata` and the files of the
+//! repository.
 
 use serde_json::Value;
 use std::fs;
@@ -21,8 +22,11 @@ fn packages() -> Vec<Value> {
         .output()
         .expect("cargo starts");
     assert!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
-    let mut metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
-    let Value::Array(packages) = metadata["packages"].take() else { panic!("cargo metadata names no packages") };
+    let mut metadata: Value =
+        serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
+    let Value::Array(packages) = metadata["packages"].take() else {
+        panic!("cargo metadata names no packages")
+    };
     packages
 }
 
@@ -38,11 +42,22 @@ fn name(package: &Value) -> &str {
 
 #[test]
 fn the_facade_and_the_libraries_can_be_published_and_nothing_else() {
-    let mut names: Vec<String> = published().iter().map(|package| name(package).to_owned()).collect();
+    let mut names: Vec<String> =
+        published().iter().map(|package| name(package).to_owned()).collect();
     names.sort();
-    let libraries = ["artifact", "classifier", "images", "kernels", "recording", "response-model", "robustness", "similarity"];
-    let expected: Vec<String> =
-        std::iter::once("brainprior".to_owned()).chain(libraries.iter().map(|library| format!("brainprior-{library}"))).collect();
+    let libraries = [
+        "artifact",
+        "classifier",
+        "images",
+        "kernels",
+        "recording",
+        "response-model",
+        "robustness",
+        "similarity",
+    ];
+    let expected: Vec<String> = std::iter::once("brainprior".to_owned())
+        .chain(libraries.iter().map(|library| format!("brainprior-{library}")))
+        .collect();
     assert_eq!(names, expected);
 }
 
@@ -52,15 +67,27 @@ fn published_packages_say_what_they_are_and_hold_their_licenses() {
         let name = name(&package);
         let entries = |key: &str| package[key].as_array().map_or(0, Vec::len);
         assert!(package["description"].is_string() && package["license"].is_string(), "{name}");
-        assert!((1..=5).contains(&entries("keywords")) && (1..=5).contains(&entries("categories")), "{name}");
+        assert!(
+            (1..=5).contains(&entries("keywords")) && (1..=5).contains(&entries("categories")),
+            "{name}"
+        );
         assert!(!package["metadata"]["docs"]["rs"].is_null(), "{name}: no metadata for docs.rs");
-        let folder = Path::new(package["manifest_path"].as_str().expect("a package has a manifest")).parent().unwrap();
-        let read = |file: &str| fs::read_to_string(folder.join(file)).unwrap_or_else(|error| panic!("{name}, {file}: {error}"));
+        let folder =
+            Path::new(package["manifest_path"].as_str().expect("a package has a manifest"))
+                .parent()
+                .unwrap();
+        let read = |file: &str| {
+            fs::read_to_string(folder.join(file))
+                .unwrap_or_else(|error| panic!("{name}, {file}: {error}"))
+        };
         for license in ["LICENSE-MIT", "LICENSE-APACHE"] {
             assert_eq!(read(license), text(license), "{name}, {license}");
         }
         assert!(read("README.md").starts_with(&format!("# {name}\n")), "{name}");
-        assert!(read("src/lib.rs").starts_with("#![doc = include_str!(\"../README.md\")]\n"), "{name}: the readme is not tested");
+        assert!(
+            read("src/lib.rs").starts_with("#![doc = include_str!(\"../README.md\")]\n"),
+            "{name}: the readme is not tested"
+        );
     }
 }
 
@@ -68,9 +95,17 @@ fn published_packages_say_what_they_are_and_hold_their_licenses() {
 fn published_packages_ask_for_each_other_in_the_version_that_they_have() {
     for package in published() {
         let wanted = format!("^{}", package["version"].as_str().expect("a package has a version"));
-        for dependency in package["dependencies"].as_array().expect("a package lists its dependencies") {
+        for dependency in
+            package["dependencies"].as_array().expect("a package lists its dependencies")
+        {
             if !dependency["path"].is_null() {
-                assert_eq!(dependency["req"], wanted.as_str(), "{} asks for {}", name(&package), dependency["name"]);
+                assert_eq!(
+                    dependency["req"],
+                    wanted.as_str(),
+                    "{} asks for {}",
+                    name(&package),
+                    dependency["name"]
+                );
             }
         }
     }
@@ -89,10 +124,13 @@ fn every_file_that_names_the_version_names_that_of_the_workspace() {
     }
 }
 
-/// The lock file must satisfy this; `cargo xtask audit` checks the workspace with the oldest Rust itself.
+/// The lock file must satisfy this; `cargo xtask audit` checks the workspace with the oldest Rust
+/// itself.
 #[test]
 fn no_dependency_needs_a_newer_rust_than_the_workspace() {
-    let parts = |version: &str| -> Vec<u32> { version.split('.').map(|part| part.parse().expect("a version")).collect() };
+    let parts = |version: &str| -> Vec<u32> {
+        version.split('.').map(|part| part.parse().expect("a version")).collect()
+    };
     let ours = parts(env!("CARGO_PKG_RUST_VERSION"));
     for package in packages() {
         if let Some(theirs) = package["rust_version"].as_str() {

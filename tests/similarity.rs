@@ -1,4 +1,5 @@
-//! `cargo xtask similarity` and `compare` on files: killed and resumed, and read back by `validate`.
+//! `cargo xtask similarity` and `compare` on files: killed and resumed, and read back by
+//! `validate`.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -13,7 +14,8 @@ fn xtask(folder: &Path, arguments: &[&str]) -> Command {
 #[track_caller]
 fn succeeds(folder: &Path, arguments: &[&str]) -> String {
     let output = xtask(folder, arguments).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{arguments:?}: {text}");
     text
 }
@@ -23,14 +25,28 @@ const OUTPUTS: [&str; 4] = ["similarity.h5", "neighbours.h5", "pairs.h5", "histo
 #[test]
 fn a_killed_sweep_ends_with_the_bytes_of_an_unbroken_one() {
     let folder = tempfile::tempdir().unwrap();
-    let run = ["similarity", "--synthetic", "4000x1000", "--matrix", "f16", "--memory", "8", "--pairs", "5000", "--out"];
+    let run = [
+        "similarity",
+        "--synthetic",
+        "4000x1000",
+        "--matrix",
+        "f16",
+        "--memory",
+        "8",
+        "--pairs",
+        "5000",
+        "--out",
+    ];
     succeeds(folder.path(), &[&run[..], &["whole"]].concat());
     // Kill it at increasing times, resuming each time, until a run finishes.
     let mut delay = Duration::from_millis(120);
     let mut kills = 0;
     loop {
         let started = Instant::now();
-        let mut child = xtask(folder.path(), &[&run[..], &["killed"]].concat()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = xtask(folder.path(), &[&run[..], &["killed"]].concat())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let status = loop {
             match child.try_wait().unwrap() {
                 Some(status) => break Some(status),
@@ -52,10 +68,11 @@ fn a_killed_sweep_ends_with_the_bytes_of_an_unbroken_one() {
         let read = |run: &str| std::fs::read(folder.path().join(run).join(output)).unwrap();
         assert!(read("whole") == read("killed"), "{output} differs");
     }
-    // A kill while writing a small file may leave its hidden temporary file; the checkpoint and the unfinished matrix
-    // are gone.
+    // A kill while writing a small file may leave its hidden temporary file; the checkpoint and the
+    // unfinished matrix are gone.
     let left = std::fs::read_dir(folder.path().join("killed")).unwrap();
-    let mut left: Vec<String> = left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut left: Vec<String> =
+        left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     left.retain(|name| !name.starts_with('.'));
     left.sort();
     let mut expected = OUTPUTS;
@@ -68,7 +85,8 @@ fn a_killed_sweep_ends_with_the_bytes_of_an_unbroken_one() {
 
     let text = succeeds(folder.path(), &["compare", "whole/similarity.h5", "killed/similarity.h5"]);
     assert!(
-        text.contains("4000 images in both") && text.lines().any(|line| line.starts_with("Spearman") && line.contains("1.0000")),
+        text.contains("4000 images in both")
+            && text.lines().any(|line| line.starts_with("Spearman") && line.contains("1.0000")),
         "{text}"
     );
 }

@@ -38,7 +38,8 @@ const REMOVED: &[(&str, &str, &str)] = &[
 ];
 
 /// Keywords that define a name in Rust.
-const DEFINING: [&str; 9] = ["struct", "enum", "trait", "type", "fn", "mod", "const", "static", "union"];
+const DEFINING: [&str; 9] =
+    ["struct", "enum", "trait", "type", "fn", "mod", "const", "static", "union"];
 
 fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("a folder of the workspace") {
@@ -54,11 +55,18 @@ fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
 /// The names defined by a line of Rust: items, and a variant alone on its line.
 fn defined(line: &str) -> Vec<&str> {
     let code = line.split("//").next().unwrap_or_default();
-    let words: Vec<&str> = code.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty()).collect();
-    let mut names: Vec<&str> = words.windows(2).filter(|pair| DEFINING.contains(&pair[0])).map(|pair| pair[1]).collect();
+    let words: Vec<&str> = code
+        .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .filter(|word| !word.is_empty())
+        .collect();
+    let mut names: Vec<&str> =
+        words.windows(2).filter(|pair| DEFINING.contains(&pair[0])).map(|pair| pair[1]).collect();
     let trimmed = code.trim();
     let variant = trimmed.trim_end_matches(['{', '(', ',']).trim_end();
-    if variant != trimmed && variant.starts_with(char::is_uppercase) && variant.chars().all(char::is_alphanumeric) {
+    if variant != trimmed
+        && variant.starts_with(char::is_uppercase)
+        && variant.chars().all(char::is_alphanumeric)
+    {
         names.push(variant);
     }
     names
@@ -71,16 +79,26 @@ fn removed_names_are_defined_nowhere() {
     rust_files(&workspace.join("crates"), &mut files);
     assert!(files.len() > 100, "this test finds the sources");
     for (place, _, _) in REMOVED {
-        assert!(workspace.join(place).is_dir(), "{place} does not exist; name the folder that replaced it");
+        assert!(
+            workspace.join(place).is_dir(),
+            "{place} does not exist; name the folder that replaced it"
+        );
     }
     let mut found = Vec::new();
     for path in files {
         let text = std::fs::read_to_string(&path).expect("a source file");
-        let removed: Vec<_> = REMOVED.iter().filter(|(place, _, _)| path.starts_with(workspace.join(place))).collect();
+        let removed: Vec<_> = REMOVED
+            .iter()
+            .filter(|(place, _, _)| path.starts_with(workspace.join(place)))
+            .collect();
         for (number, line) in text.lines().enumerate() {
             for name in defined(line) {
                 if let Some((_, old, new)) = removed.iter().find(|(_, old, _)| *old == name) {
-                    found.push(format!("{}:{}: `{old}` was replaced by `{new}`", path.display(), number + 1));
+                    found.push(format!(
+                        "{}:{}: `{old}` was replaced by `{new}`",
+                        path.display(),
+                        number + 1
+                    ));
                 }
             }
         }

@@ -9,10 +9,13 @@ fn main() {
     if git(&["ls-files", "build.rs"]).is_none() {
         return;
     }
-    // Rebuild when the commit changes: these files record it. In a worktree they are not next to the sources.
+    // Rebuild when the commit changes: these files record it. In a worktree they are not next to
+    // the sources.
     for file in ["HEAD", "logs/HEAD"] {
         // A missing file would make cargo run this at every build.
-        if let Some(path) = git(&["rev-parse", "--git-path", file]).filter(|path| Path::new(path).exists()) {
+        if let Some(path) =
+            git(&["rev-parse", "--git-path", file]).filter(|path| Path::new(path).exists())
+        {
             println!("cargo::rerun-if-changed={path}");
         }
     }

@@ -22,10 +22,17 @@ fn main() {
     let nvcc = nvcc();
     let architecture = format!("-arch=compute_{}", capability());
     // One process per source, in parallel, because nvcc is slow to start.
-    let running: Vec<_> = sources.iter().map(|source| (source, compile(&nvcc, &architecture, source, &out))).collect();
+    let running: Vec<_> = sources
+        .iter()
+        .map(|source| (source, compile(&nvcc, &architecture, source, &out)))
+        .collect();
     for (source, mut process) in running {
         let status = process.wait().expect("nvcc can be waited for");
-        assert!(status.success(), "nvcc could not compile {}: {status}; see its messages above", source.display());
+        assert!(
+            status.success(),
+            "nvcc could not compile {}: {status}; see its messages above",
+            source.display()
+        );
     }
 }
 
@@ -42,8 +49,13 @@ fn nvcc() -> PathBuf {
 /// with bfloat16. Newer devices can load it.
 fn capability() -> String {
     let found = std::env::var("CUDA_COMPUTE_CAP").unwrap_or_else(|_| "80".into()).replace('.', "");
-    let number: u32 = found.parse().unwrap_or_else(|_| panic!("CUDA_COMPUTE_CAP is {found}, expected a number such as 90"));
-    assert!(number >= 80, "CUDA_COMPUTE_CAP is {number}; the kernels need 80 or more, for bfloat16");
+    let number: u32 = found
+        .parse()
+        .unwrap_or_else(|_| panic!("CUDA_COMPUTE_CAP is {found}, expected a number such as 90"));
+    assert!(
+        number >= 80,
+        "CUDA_COMPUTE_CAP is {number}; the kernels need 80 or more, for bfloat16"
+    );
     found
 }
 

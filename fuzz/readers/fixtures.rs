@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 /// A file of the workspace.
 pub fn path(name: &str) -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = own.ancestors().find(|folder| folder.join("data-specs").is_dir()).expect("the manifest lies in the workspace");
+    let root = own
+        .ancestors()
+        .find(|folder| folder.join("data-specs").is_dir())
+        .expect("the manifest lies in the workspace");
     root.join("crates").join(name)
 }
 
@@ -23,7 +26,11 @@ pub fn unzipped(name: &str, within: &str) -> Files {
     for place in 0..archive.len() {
         let mut member = archive.by_index(place).expect("a fixture");
         let name = member.name().expect("a fixture").into_owned();
-        let Some(name) = name.strip_prefix(within).filter(|name| !name.ends_with('/') && !name.is_empty()) else { continue };
+        let Some(name) =
+            name.strip_prefix(within).filter(|name| !name.ends_with('/') && !name.is_empty())
+        else {
+            continue;
+        };
         let (name, mut content) = (name.to_owned(), vec![]);
         member.read_to_end(&mut content).expect("a fixture");
         files.insert(name, content);
@@ -33,9 +40,12 @@ pub fn unzipped(name: &str, within: &str) -> Files {
 
 /// The fixtures in a folder with these name endings, sorted.
 pub fn all(folder: &str, endings: &[&str]) -> Vec<Vec<u8>> {
-    let mut paths: Vec<PathBuf> =
-        fs::read_dir(path(folder)).expect("a folder of fixtures").map(|entry| entry.expect("a fixture").path()).collect();
+    let mut paths: Vec<PathBuf> = fs::read_dir(path(folder))
+        .expect("a folder of fixtures")
+        .map(|entry| entry.expect("a fixture").path())
+        .collect();
     paths.sort();
-    let is_one = |path: &&PathBuf| endings.iter().any(|ending| path.to_string_lossy().ends_with(ending));
+    let is_one =
+        |path: &&PathBuf| endings.iter().any(|ending| path.to_string_lossy().ends_with(ending));
     paths.iter().filter(is_one).map(|path| fs::read(path).expect("a fixture")).collect()
 }

@@ -1,5 +1,5 @@
-//! Edits of a valid HDF5 file through its library: unexpected links, types, shapes, layouts, filters and attributes in
-//! files that the library considers valid.
+//! Edits of a valid HDF5 file through its library: unexpected links, types, shapes, layouts,
+//! filters and attributes in files that the library considers valid.
 
 use super::program::Program;
 use hdf5::filters::{BloscShuffle, ScaleOffset};
@@ -69,7 +69,8 @@ const TEXTS: [&str; 12] = [
     "2.7.0",
 ];
 
-/// Copies `original` to `path` and applies the program's edits to it. Edits that the library refuses are skipped.
+/// Copies `original` to `path` and applies the program's edits to it. Edits that the library
+/// refuses are skipped.
 pub fn edit(original: &[u8], path: &Path, program: &mut Program) {
     std::fs::write(path, original).expect("room for a small file");
     let _ = std::fs::remove_file(raw_beside(path.to_string_lossy().as_ref()));
@@ -125,7 +126,11 @@ fn one_edit(file: &File, name: &str, other: &str, program: &mut Program) -> hdf5
         4 => {
             let _ = file.unlink(name);
             let own = file.filename();
-            file.link_external(if program.byte().is_multiple_of(2) { &own } else { "nowhere.h5" }, other, name)
+            file.link_external(
+                if program.byte().is_multiple_of(2) { &own } else { "nowhere.h5" },
+                other,
+                name,
+            )
         }
         5 => {
             let _ = file.unlink(name);
@@ -160,7 +165,8 @@ fn overwrite(file: &File, name: &str, program: &mut Program) -> hdf5::Result<()>
     }
     let mut values: Vec<f64> = dataset.read_raw()?;
     for _ in 0..=program.below(4) {
-        let (first, length, value) = (program.word() % count, 1 + program.below(32), program.number());
+        let (first, length, value) =
+            (program.word() % count, 1 + program.below(32), program.number());
         values.iter_mut().skip(first).take(length).for_each(|old| *old = value);
     }
     dataset.write_raw(&values[..])
@@ -199,7 +205,12 @@ fn attribute(file: &File, name: &str, program: &mut Program) -> hdf5::Result<()>
             let text = FixedAscii::<64>::from_ascii(text).expect("a short text");
             owner.new_attr::<FixedAscii<64>>().create(attribute)?.write_scalar(&text)
         }
-        5 => owner.new_attr_builder().empty::<u32>().shape(hdf5::Extents::Null).create(attribute).map(drop),
+        5 => owner
+            .new_attr_builder()
+            .empty::<u32>()
+            .shape(hdf5::Extents::Null)
+            .create(attribute)
+            .map(drop),
         6 => owner.new_attr::<bool>().create(attribute)?.write_scalar(&true),
         _ => owner.new_attr::<FixedAscii<3000>>().create(attribute).map(drop),
     }
@@ -238,7 +249,12 @@ fn replace(file: &File, name: &str, program: &mut Program) -> hdf5::Result<()> {
             let tier = ["train", "test", "none"][number.abs() as usize % 3];
             FixedAscii::from_ascii(tier).expect("a short text")
         }),
-        _ => file.new_dataset_builder().empty::<f32>().shape(hdf5::Extents::Null).create(name).map(drop),
+        _ => file
+            .new_dataset_builder()
+            .empty::<f32>()
+            .shape(hdf5::Extents::Null)
+            .create(name)
+            .map(drop),
     }
 }
 
@@ -255,7 +271,8 @@ fn dataset<T: H5Type>(
     let count = if shape.contains(&0) { 0 } else { count };
     let mut builder = file.new_dataset_builder();
     let extents = hdf5::SimpleExtents::fixed(&shape);
-    let chunk: Vec<usize> = shape.iter().map(|size| (*size).clamp(1, 1 + program.below(64))).collect();
+    let chunk: Vec<usize> =
+        shape.iter().map(|size| (*size).clamp(1, 1 + program.below(64))).collect();
     let filters = program.byte();
     if !shape.is_empty() && !filters.is_multiple_of(3) {
         builder = builder.chunk(&chunk[..]);
@@ -282,17 +299,25 @@ fn dataset<T: H5Type>(
         let Some(source) = sources.get(program.below(sources.len().max(1))) else { return Ok(()) };
         let Ok(found) = file.dataset(source) else { return Ok(()) };
         let rows = found.shape();
-        let maps: Vec<(usize, Vec<usize>)> = (0..shape[0].min(4)).map(|row| (row, rows.clone())).collect();
+        let maps: Vec<(usize, Vec<usize>)> =
+            (0..shape[0].min(4)).map(|row| (row, rows.clone())).collect();
         for (_, rows) in maps {
-            builder =
-                builder.virtual_map(".", source, hdf5::SimpleExtents::fixed(&rows), .., hdf5::SimpleExtents::fixed(&shape), ..);
+            builder = builder.virtual_map(
+                ".",
+                source,
+                hdf5::SimpleExtents::fixed(&rows),
+                ..,
+                hdf5::SimpleExtents::fixed(&shape),
+                ..,
+            );
         }
     }
     match count <= WRITTEN && !program.byte().is_multiple_of(8) {
         true => {
             let (first, step) = (program.number(), f64::from(program.byte() % 4));
             let values = (0..count).map(|place| value(first + step * place as f64)).collect();
-            let values = ArrayD::from_shape_vec(IxDyn(&shape), values).expect("as many values as the shape says");
+            let values = ArrayD::from_shape_vec(IxDyn(&shape), values)
+                .expect("as many values as the shape says");
             let dataset = builder.empty::<T>().shape(extents).create(name)?;
             dataset.write(&values)
         }

@@ -5,7 +5,9 @@ use super::tree::Files;
 use brainprior_classifier::{NetConfig, ResNet};
 use brainprior_images::{ImageId, StimulusSet};
 use brainprior_recording::simulation::{Simulated, SimulationConfig, simulate, write_truth};
-use brainprior_response_model::{Config, CoreConfig, FitOptions, OptimizationConfig, ReadoutConfig, fit};
+use brainprior_response_model::{
+    Config, CoreConfig, FitOptions, OptimizationConfig, ReadoutConfig, fit,
+};
 use brainprior_similarity::{Pair, write_pairs};
 use std::io::Read;
 use std::path::Path;
@@ -32,11 +34,20 @@ fn written(name: &str, write: impl FnOnce(&Path)) -> Vec<u8> {
 fn simulated() -> Simulated {
     let (height, width) = (20, 32);
     let pixels = |images: usize, salt: usize| -> Vec<f32> {
-        let level = |place: usize| ((place as u32).wrapping_mul(2_654_435_761) ^ (salt as u32)).rotate_left(9) % 251;
+        let level = |place: usize| {
+            ((place as u32).wrapping_mul(2_654_435_761) ^ (salt as u32)).rotate_left(9) % 251
+        };
         (0..images * height * width).map(|place| level(place) as f32 / 250.0).collect()
     };
-    let stimuli = |images, salt| StimulusSet::new(height, width, pixels(images, salt)).expect("distinct images");
-    let config = SimulationConfig { neurons: 6, repeats: 3, validation_fraction: 0.2, ..SimulationConfig::default() };
+    let stimuli = |images, salt| {
+        StimulusSet::new(height, width, pixels(images, salt)).expect("distinct images")
+    };
+    let config = SimulationConfig {
+        neurons: 6,
+        repeats: 3,
+        validation_fraction: 0.2,
+        ..SimulationConfig::default()
+    };
     simulate("sim", &stimuli(30, 0), &stimuli(4, 60), &config).expect("a valid simulation")
 }
 
@@ -49,14 +60,20 @@ pub fn truth() -> Vec<u8> {
 /// A list of pairs.
 pub fn lists() -> Vec<Vec<u8>> {
     let ids: Vec<ImageId> = (0..4).map(ImageId::from_u64).collect();
-    let pairs = [Pair { first: 0, second: 1, similarity: 0.5 }, Pair { first: 1, second: 3, similarity: -0.25 }];
+    let pairs = [
+        Pair { first: 0, second: 1, similarity: 0.5 },
+        Pair { first: 1, second: 3, similarity: -0.25 },
+    ];
     let steps = ["by hand".to_owned()];
-    vec![written("pairs.h5", |path| write_pairs(path, &ids, &pairs, &steps).expect("room for a small file"))]
+    vec![written("pairs.h5", |path| {
+        write_pairs(path, &ids, &pairs, &steps).expect("room for a small file")
+    })]
 }
 
 /// The smallest network of a classifier.
 pub fn network() -> Vec<u8> {
-    let config = NetConfig { blocks: vec![1], base_channels: 2, input_channels: 1, classes: 2, blur: None };
+    let config =
+        NetConfig { blocks: vec![1], base_channels: 2, input_channels: 1, classes: 2, blur: None };
     let network = ResNet::new(&config, 1).expect("a valid network");
     written("network.safetensors", |path| network.save(path).expect("room for a small file"))
 }
@@ -66,21 +83,29 @@ pub fn response_model() -> Vec<u8> {
     let config = Config {
         core: CoreConfig { channels: vec![2], kernels: vec![5], ..CoreConfig::default() },
         readout: ReadoutConfig { levels: 2, ..ReadoutConfig::default() },
-        optimization: OptimizationConfig { batch_images: 16, max_epochs: 1, ..OptimizationConfig::default() },
+        optimization: OptimizationConfig {
+            batch_images: 16,
+            max_epochs: 1,
+            ..OptimizationConfig::default()
+        },
         ..Config::default()
     };
-    let model =
-        fit(&[&simulated().scan], &config, FitOptions { seed: 7, ..FitOptions::default() }).expect("a scan that can be fitted");
+    let model = fit(&[&simulated().scan], &config, FitOptions { seed: 7, ..FitOptions::default() })
+        .expect("a scan that can be fitted");
     written("model.safetensors", |path| model.save(path).expect("room for a small file"))
 }
 
 /// Uncompressed CIFAR archives.
 pub fn tapes() -> Vec<Vec<u8>> {
-    ["cifar", "cifar-twice", "python-10", "python-100", "python3-10"].iter().map(|name| tape(name)).collect()
+    ["cifar", "cifar-twice", "python-10", "python-100", "python3-10"]
+        .iter()
+        .map(|name| tape(name))
+        .collect()
 }
 
 fn tape(name: &str) -> Vec<u8> {
-    let (packed, mut bytes) = (fixtures::bytes(&format!("images/tests/data/{name}.tar.gz")), vec![]);
+    let (packed, mut bytes) =
+        (fixtures::bytes(&format!("images/tests/data/{name}.tar.gz")), vec![]);
     flate2::read::MultiGzDecoder::new(&packed[..]).read_to_end(&mut bytes).expect("a fixture");
     bytes
 }
@@ -92,7 +117,13 @@ pub fn cifar_members(name: &str) -> Files {
     let mut files = Files::new();
     for entry in archive.entries().expect("a fixture") {
         let mut entry = entry.expect("a fixture");
-        let name = entry.path().expect("a fixture").file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = entry
+            .path()
+            .expect("a fixture")
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let mut content = vec![];
         entry.read_to_end(&mut content).expect("a fixture");
         if !content.is_empty() {

@@ -1,5 +1,5 @@
-//! Limits the memory of a reader: a counting allocator that ends the process if a reader takes too much. Memory taken
-//! by the HDF5 library is not counted, except by the limit of the process.
+//! Limits the memory of a reader: a counting allocator that ends the process if a reader takes too
+//! much. Memory taken by the HDF5 library is not counted, except by the limit of the process.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

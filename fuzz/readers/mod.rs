@@ -1,7 +1,8 @@
-//! Every reader of untrusted files as a function of bytes. Where raw bytes would not get past a header or checksum,
-//! they are a [program](program) of edits to valid files.
+//! Every reader of untrusted files as a function of bytes. Where raw bytes would not get past a
+//! header or checksum, they are a [program](program) of edits to valid files.
 //!
-//! A reader may return any error. It must not panic, overflow, take long, or hold more than [`Reader::memory`] allows.
+//! A reader may return any error. It must not panic, overflow, take long, or hold more than
+//! [`Reader::memory`] allows.
 
 mod fixtures;
 mod hdf5_file;
@@ -16,7 +17,9 @@ use brainprior_artifact::pickle::Pickle;
 use brainprior_images::{Picture, read_labeled};
 use brainprior_pipeline::config::Config;
 use brainprior_pipeline::files;
-use brainprior_recording::import::{self, ImageAxis, NwbSettings, OnsetUnit, Suite2pSettings, TierCounts, Traces};
+use brainprior_recording::import::{
+    self, ImageAxis, NwbSettings, OnsetUnit, Suite2pSettings, TierCounts, Traces,
+};
 use brainprior_recording::{Responses, read_scan, simulation};
 use brainprior_similarity::{FileRows, Rows, SimilarityMatrix};
 use program::Program;
@@ -27,7 +30,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use tree::Files;
 
-/// Memory that a reader may hold in addition to a multiple of its input: tables of the libraries, classes and settings.
+/// Memory that a reader may hold in addition to a multiple of its input: tables of the libraries,
+/// classes and settings.
 const ALWAYS: usize = 16 << 20;
 /// How much larger unpacked data may be than the file, and how much small files may grow
 /// (`brainprior_artifact::unpacked`).
@@ -48,16 +52,73 @@ pub struct Reader {
 
 /// All readers, those in which a mistake would be most costly first.
 pub const READERS: [Reader; 22] = [
-    // A one-byte instruction makes an object of 40 bytes that is remembered; lists grow by doubling.
-    Reader { name: "pickle", multiple: 300, is_packed: false, prepare: as_file, read: pickle, seeds: pickles },
-    Reader { name: "torch", multiple: 300, is_packed: false, prepare: as_file, read: weights, seeds: torch_files },
+    // A one-byte instruction makes an object of 40 bytes that is remembered; lists grow by
+    // doubling.
+    Reader {
+        name: "pickle",
+        multiple: 300,
+        is_packed: false,
+        prepare: as_file,
+        read: pickle,
+        seeds: pickles,
+    },
+    Reader {
+        name: "torch",
+        multiple: 300,
+        is_packed: false,
+        prepare: as_file,
+        read: weights,
+        seeds: torch_files,
+    },
     // Strings of one letter take 24 bytes and a block each.
-    Reader { name: "npy", multiple: 80, is_packed: false, prepare: as_file, read: npy, seeds: npy_files },
-    Reader { name: "zip", multiple: 80, is_packed: true, prepare: as_zip, read: scan, seeds: zip_files },
-    Reader { name: "sensorium", multiple: 80, is_packed: true, prepare: sensorium_tree, read: scan, seeds: programs::<3> },
-    Reader { name: "static-hdf5", multiple: 24, is_packed: true, prepare: static_hdf5, read: scan, seeds: programs::<10> },
-    Reader { name: "nwb", multiple: 24, is_packed: true, prepare: nwb_file, read: nwb, seeds: programs::<4> },
-    Reader { name: "responses", multiple: 24, is_packed: true, prepare: responses_file, read: responses, seeds: programs::<2> },
+    Reader {
+        name: "npy",
+        multiple: 80,
+        is_packed: false,
+        prepare: as_file,
+        read: npy,
+        seeds: npy_files,
+    },
+    Reader {
+        name: "zip",
+        multiple: 80,
+        is_packed: true,
+        prepare: as_zip,
+        read: scan,
+        seeds: zip_files,
+    },
+    Reader {
+        name: "sensorium",
+        multiple: 80,
+        is_packed: true,
+        prepare: sensorium_tree,
+        read: scan,
+        seeds: programs::<3>,
+    },
+    Reader {
+        name: "static-hdf5",
+        multiple: 24,
+        is_packed: true,
+        prepare: static_hdf5,
+        read: scan,
+        seeds: programs::<10>,
+    },
+    Reader {
+        name: "nwb",
+        multiple: 24,
+        is_packed: true,
+        prepare: nwb_file,
+        read: nwb,
+        seeds: programs::<4>,
+    },
+    Reader {
+        name: "responses",
+        multiple: 24,
+        is_packed: true,
+        prepare: responses_file,
+        read: responses,
+        seeds: programs::<2>,
+    },
     Reader {
         name: "similarity",
         multiple: 24,
@@ -66,8 +127,22 @@ pub const READERS: [Reader; 22] = [
         read: similarity,
         seeds: programs::<2>,
     },
-    Reader { name: "truth", multiple: 24, is_packed: true, prepare: truth_file, read: truth, seeds: programs::<1> },
-    Reader { name: "inspect", multiple: 24, is_packed: true, prepare: any_hdf5, read: inspect, seeds: programs::<8> },
+    Reader {
+        name: "truth",
+        multiple: 24,
+        is_packed: true,
+        prepare: truth_file,
+        read: truth,
+        seeds: programs::<1>,
+    },
+    Reader {
+        name: "inspect",
+        multiple: 24,
+        is_packed: true,
+        prepare: any_hdf5,
+        read: inspect,
+        seeds: programs::<8>,
+    },
     Reader {
         name: "safetensors",
         multiple: 300,
@@ -76,7 +151,14 @@ pub const READERS: [Reader; 22] = [
         read: weights,
         seeds: safetensors_files,
     },
-    Reader { name: "image-set", multiple: 300, is_packed: false, prepare: as_safetensors, read: labeled, seeds: image_sets },
+    Reader {
+        name: "image-set",
+        multiple: 300,
+        is_packed: false,
+        prepare: as_safetensors,
+        read: labeled,
+        seeds: image_sets,
+    },
     Reader {
         name: "checkpoint",
         multiple: 300,
@@ -93,13 +175,62 @@ pub const READERS: [Reader; 22] = [
         read: experanto,
         seeds: programs::<1>,
     },
-    Reader { name: "suite2p", multiple: 80, is_packed: true, prepare: suite2p_folder, read: suite2p, seeds: programs::<2> },
-    Reader { name: "yaml", multiple: 300, is_packed: false, prepare: meta_file, read: experanto, seeds: metas },
-    Reader { name: "cifar", multiple: 300, is_packed: true, prepare: cifar_archive, read: labeled, seeds: cifar_files },
-    Reader { name: "picture", multiple: 64, is_packed: true, prepare: as_file, read: picture, seeds: pictures },
-    Reader { name: "layout", multiple: 300, is_packed: true, prepare: layout_file, read: layout, seeds: layouts },
-    Reader { name: "config", multiple: 300, is_packed: false, prepare: as_file, read: config, seeds: configs },
-    Reader { name: "overrides", multiple: 300, is_packed: false, prepare: as_file, read: overrides, seeds: settings },
+    Reader {
+        name: "suite2p",
+        multiple: 80,
+        is_packed: true,
+        prepare: suite2p_folder,
+        read: suite2p,
+        seeds: programs::<2>,
+    },
+    Reader {
+        name: "yaml",
+        multiple: 300,
+        is_packed: false,
+        prepare: meta_file,
+        read: experanto,
+        seeds: metas,
+    },
+    Reader {
+        name: "cifar",
+        multiple: 300,
+        is_packed: true,
+        prepare: cifar_archive,
+        read: labeled,
+        seeds: cifar_files,
+    },
+    Reader {
+        name: "picture",
+        multiple: 64,
+        is_packed: true,
+        prepare: as_file,
+        read: picture,
+        seeds: pictures,
+    },
+    Reader {
+        name: "layout",
+        multiple: 300,
+        is_packed: true,
+        prepare: layout_file,
+        read: layout,
+        seeds: layouts,
+    },
+    Reader {
+        name: "config",
+        multiple: 300,
+        is_packed: false,
+        prepare: as_file,
+        read: config,
+        seeds: configs,
+    },
+    Reader {
+        name: "overrides",
+        multiple: 300,
+        is_packed: false,
+        prepare: as_file,
+        read: overrides,
+        seeds: settings,
+    },
 ];
 
 impl Reader {
@@ -107,8 +238,8 @@ impl Reader {
         READERS.iter().find(|reader| reader.name == name)
     }
 
-    /// Reads the file encoded by the bytes, in a folder that nobody else uses and that may contain files of earlier
-    /// calls.
+    /// Reads the file encoded by the bytes, in a folder that nobody else uses and that may contain
+    /// files of earlier calls.
     pub fn run(&self, bytes: &[u8], folder: &Path) {
         let path = (self.prepare)(bytes, folder);
         memory::bounded(self.memory(size_of(folder)), || (self.read)(&path));
@@ -161,11 +292,14 @@ fn cached<T: Send + Sync>(at: &'static OnceLock<T>, make: impl FnOnce() -> T) ->
 fn programs<const BASES: u8>() -> Vec<Vec<u8>> {
     let mut state = 0u64;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as u8
     };
     let plain = (0..BASES).map(|base| vec![base]);
-    let edits: Vec<Vec<u8>> = (0..64).map(|place| [vec![place % BASES], (0..12).map(|_| next()).collect()].concat()).collect();
+    let edits: Vec<Vec<u8>> = (0..64)
+        .map(|place| [vec![place % BASES], (0..12).map(|_| next()).collect()].concat())
+        .collect();
     plain.chain(edits).collect()
 }
 
@@ -182,17 +316,30 @@ fn pickle(path: &Path) {
     let bytes = fs::read(path).expect("a file that was just written");
     let Ok((pickle, _)) = Pickle::parse(&bytes, |_| true) else { return };
     for item in pickle.all() {
-        black_box((item.describe(), item.text().is_some(), item.call().is_some(), item.state().is_some()));
+        black_box((
+            item.describe(),
+            item.text().is_some(),
+            item.call().is_some(),
+            item.state().is_some(),
+        ));
     }
     let root = pickle.root();
-    black_box((root.entry("data").is_ok(), root.integers().is_ok(), root.texts().is_ok(), root.bytes().is_ok()));
+    black_box((
+        root.entry("data").is_ok(),
+        root.integers().is_ok(),
+        root.texts().is_ok(),
+        root.bytes().is_ok(),
+    ));
 }
 
 fn pickles() -> Vec<Vec<u8>> {
     let mut pickles: Vec<Vec<u8>> = made::cifar_members("python-10").into_values().collect();
     pickles.extend(made::cifar_members("python3-10").into_values());
     pickles.extend(torch_files());
-    pickles.push(b"\x80\x02}q\x00(X\x06\x00\x00\x00labelsq\x01]q\x02(K\x06M,\x01J\xff\xff\xff\xffeu.".to_vec());
+    pickles.push(
+        b"\x80\x02}q\x00(X\x06\x00\x00\x00labelsq\x01]q\x02(K\x06M,\x01J\xff\xff\xff\xffeu."
+            .to_vec(),
+    );
     pickles
 }
 
@@ -224,7 +371,11 @@ fn npy(path: &Path) {
         Values::Strings(values) => values.len(),
     };
     let expected = array.shape.iter().try_fold(1usize, |count, size| count.checked_mul(*size));
-    assert!(expected == Some(count) || array.shape.contains(&0) && count == 0, "{:?} has {count} values", array.shape);
+    assert!(
+        expected == Some(count) || array.shape.contains(&0) && count == 0,
+        "{:?} has {count} values",
+        array.shape
+    );
 }
 
 fn npy_files() -> Vec<Vec<u8>> {
@@ -259,7 +410,11 @@ fn sensorium_tree(bytes: &[u8], folder: &Path) -> PathBuf {
     match is_zip {
         true => put(folder, "tree.zip", &tree::zipped(&files)),
         false => {
-            let root = files.keys().find_map(|name| name.strip_suffix("meta/trials/tiers.npy")).unwrap_or("").to_owned();
+            let root = files
+                .keys()
+                .find_map(|name| name.strip_suffix("meta/trials/tiers.npy"))
+                .unwrap_or("")
+                .to_owned();
             tree::write(&files, folder);
             folder.join(root)
         }
@@ -280,7 +435,9 @@ fn static_hdf5(bytes: &[u8], folder: &Path) -> PathBuf {
         "labs/netcdf-characters.nc",
         "labs/tier-test-mei.h5",
     ];
-    let bases = cached(&BASES, || names.iter().map(|name| fixtures::bytes(&format!("recording/tests/data/{name}"))).collect());
+    let bases = cached(&BASES, || {
+        names.iter().map(|name| fixtures::bytes(&format!("recording/tests/data/{name}"))).collect()
+    });
     edited_hdf5(bases, bytes, folder, "scan.h5")
 }
 
@@ -320,7 +477,9 @@ fn nwb(path: &Path) {
 
 fn responses_file(bytes: &[u8], folder: &Path) -> PathBuf {
     static BASES: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
-    let bases = cached(&BASES, || fixtures::all("recording/tests/data/labs", &["responses-arrays.h5", "responses-fixed.h5"]));
+    let bases = cached(&BASES, || {
+        fixtures::all("recording/tests/data/labs", &["responses-arrays.h5", "responses-fixed.h5"])
+    });
     edited_hdf5(bases, bytes, folder, "responses.h5")
 }
 
@@ -330,7 +489,9 @@ fn responses(path: &Path) {
 
 fn similarity_file(bytes: &[u8], folder: &Path) -> PathBuf {
     static BASES: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
-    let bases = cached(&BASES, || fixtures::all("similarity/tests/data", &["similarity-arrays.h5", "similarity-fixed.h5"]));
+    let bases = cached(&BASES, || {
+        fixtures::all("similarity/tests/data", &["similarity-arrays.h5", "similarity-fixed.h5"])
+    });
     edited_hdf5(bases, bytes, folder, "similarity.h5")
 }
 
@@ -368,7 +529,11 @@ fn any_hdf5(bytes: &[u8], folder: &Path) -> PathBuf {
 }
 
 fn inspect(path: &Path) {
-    black_box((files::validate(path).is_ok(), files::inspect(path).is_ok(), brainprior_artifact::hdf5::sources(path).is_ok()));
+    black_box((
+        files::validate(path).is_ok(),
+        files::inspect(path).is_ok(),
+        brainprior_artifact::hdf5::sources(path).is_ok(),
+    ));
 }
 
 fn labeled(path: &Path) {
@@ -376,7 +541,10 @@ fn labeled(path: &Path) {
 }
 
 fn image_sets() -> Vec<Vec<u8>> {
-    fixtures::all("images/tests/data", &["json.safetensors", "lines.safetensors", "commas.safetensors"])
+    fixtures::all(
+        "images/tests/data",
+        &["json.safetensors", "lines.safetensors", "commas.safetensors"],
+    )
 }
 
 /// A classifier, or a response model if the first byte is odd.
@@ -405,7 +573,12 @@ fn checkpoints() -> Vec<Vec<u8>> {
 
 fn session() -> &'static Files {
     static BASE: OnceLock<Files> = OnceLock::new();
-    cached(&BASE, || fixtures::unzipped("recording/tests/data/experanto/session.zip", "dynamic17-3-5-Video-0_30hz/"))
+    cached(&BASE, || {
+        fixtures::unzipped(
+            "recording/tests/data/experanto/session.zip",
+            "dynamic17-3-5-Video-0_30hz/",
+        )
+    })
 }
 
 fn experanto_folder(bytes: &[u8], folder: &Path) -> PathBuf {
@@ -438,7 +611,10 @@ fn suite2p_folder(bytes: &[u8], folder: &Path) -> PathBuf {
     let base = cached(&BASE, || {
         let mut files = fixtures::unzipped("recording/tests/data/suite2p/folder.zip", "");
         for name in ["images.npy", "onsets.csv", "onsets.npy"] {
-            files.insert(name.to_owned(), fixtures::bytes(&format!("recording/tests/data/suite2p/{name}")));
+            files.insert(
+                name.to_owned(),
+                fixtures::bytes(&format!("recording/tests/data/suite2p/{name}")),
+            );
         }
         files
     });
@@ -450,8 +626,10 @@ fn suite2p_folder(bytes: &[u8], folder: &Path) -> PathBuf {
 }
 
 fn suite2p(path: &Path) {
-    let mut common =
-        import::Settings { tiers: Some(TierCounts { train: 4, validation: 1, test: 1, seed: 1 }), ..import::Settings::default() };
+    let mut common = import::Settings {
+        tiers: Some(TierCounts { train: 4, validation: 1, test: 1, seed: 1 }),
+        ..import::Settings::default()
+    };
     common.images.axes = Some(vec![ImageAxis::Image, ImageAxis::Height, ImageAxis::Width]);
     let has_table = path.join("onsets.csv").exists();
     for traces in [Traces::Spikes, Traces::Fluorescence] {
@@ -468,8 +646,8 @@ fn suite2p(path: &Path) {
     }
 }
 
-/// A tar archive, stored without compression so that its bytes are those of the input; if the first byte is odd, a
-/// folder with one file made of the rest.
+/// A tar archive, stored without compression so that its bytes are those of the input; if the first
+/// byte is odd, a folder with one file made of the rest.
 fn cifar_archive(bytes: &[u8], folder: &Path) -> PathBuf {
     static PYTHON: OnceLock<Files> = OnceLock::new();
     let (first, rest) = bytes.split_first().unwrap_or((&0, &[]));
@@ -486,28 +664,47 @@ fn cifar_archive(bytes: &[u8], folder: &Path) -> PathBuf {
 }
 
 fn cifar_files() -> Vec<Vec<u8>> {
-    let mut seeds: Vec<Vec<u8>> = made::tapes().into_iter().map(|tape| [vec![0], tape].concat()).collect();
+    let mut seeds: Vec<Vec<u8>> =
+        made::tapes().into_iter().map(|tape| [vec![0], tape].concat()).collect();
     let members = made::cifar_members("python-100");
-    seeds.extend(members.values().enumerate().map(|(place, content)| [vec![2 * place as u8 + 1], content.clone()].concat()));
+    seeds.extend(
+        members
+            .values()
+            .enumerate()
+            .map(|(place, content)| [vec![2 * place as u8 + 1], content.clone()].concat()),
+    );
     seeds
 }
 
 fn picture(path: &Path) {
     let bytes = fs::read(path).expect("a file that was just written");
-    let _ = black_box(Picture::decode(path, "picture", &bytes).map(|picture| (picture.has_color(), picture.to_gray())));
+    let _ = black_box(
+        Picture::decode(path, "picture", &bytes)
+            .map(|picture| (picture.has_color(), picture.to_gray())),
+    );
 }
 
 fn pictures() -> Vec<Vec<u8>> {
     fixtures::unzipped("recording/tests/data/arrays/pictures.zip", "").into_values().collect()
 }
 
-/// A layout and its arrays; if the first byte is odd, the layout is valid and the rest is the archive of arrays.
+/// A layout and its arrays; if the first byte is odd, the layout is valid and the rest is the
+/// archive of arrays.
 fn layout_file(bytes: &[u8], folder: &Path) -> PathBuf {
     let (first, rest) = bytes.split_first().unwrap_or((&0, &[]));
     static BASE: OnceLock<Files> = OnceLock::new();
     let base = cached(&BASE, || {
-        let names = ["responses.npy", "flat.npy", "trials.npz", "tiers.npy", "trials.mat", "pictures.zip"];
-        names.iter().map(|name| ((*name).to_owned(), fixtures::bytes(&format!("recording/tests/data/arrays/{name}")))).collect()
+        let names =
+            ["responses.npy", "flat.npy", "trials.npz", "tiers.npy", "trials.mat", "pictures.zip"];
+        names
+            .iter()
+            .map(|name| {
+                (
+                    (*name).to_owned(),
+                    fixtures::bytes(&format!("recording/tests/data/arrays/{name}")),
+                )
+            })
+            .collect()
     });
     let mut files = base.clone();
     if first.is_multiple_of(2) {
@@ -526,7 +723,11 @@ fn layout(path: &Path) {
 
 fn layouts() -> Vec<Vec<u8>> {
     let texts = made::LAYOUTS.iter().map(|text| [b"\0", text.as_bytes()].concat());
-    texts.chain([[b"\x01".to_vec(), fixtures::bytes("recording/tests/data/arrays/trials.npz")].concat()]).collect()
+    texts
+        .chain([
+            [b"\x01".to_vec(), fixtures::bytes("recording/tests/data/arrays/trials.npz")].concat()
+        ])
+        .collect()
 }
 
 fn config(path: &Path) {
@@ -536,7 +737,8 @@ fn config(path: &Path) {
 fn configs() -> Vec<Vec<u8>> {
     let text = fixtures::bytes("../xtask/configs/default.toml");
     let sections = String::from_utf8_lossy(&text).into_owned();
-    let mut seeds: Vec<Vec<u8>> = sections.split("\n\n").map(|section| section.as_bytes().to_vec()).collect();
+    let mut seeds: Vec<Vec<u8>> =
+        sections.split("\n\n").map(|section| section.as_bytes().to_vec()).collect();
     seeds.push(text);
     seeds
 }

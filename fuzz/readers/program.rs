@@ -1,4 +1,5 @@
-//! Bytes as a program of edits: a fuzzer that changes the bytes changes the edits made to a valid file.
+//! Bytes as a program of edits: a fuzzer that changes the bytes changes the edits made to a valid
+//! file.
 
 /// Bytes consumed from the front.
 pub struct Program<'a>(&'a [u8]);
@@ -59,8 +60,20 @@ impl<'a> Program<'a> {
 
     /// A number that measurements should not contain, or any other.
     pub fn number(&mut self) -> f64 {
-        const UNUSUAL: [f64; 12] =
-            [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 0.0, 1e300, -1e300, 1e15, 9.3e18, 4_294_967_296.0, 0.5, 1e-300];
+        const UNUSUAL: [f64; 12] = [
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            -1.0,
+            0.0,
+            1e300,
+            -1e300,
+            1e15,
+            9.3e18,
+            4_294_967_296.0,
+            0.5,
+            1e-300,
+        ];
         match self.byte() {
             byte @ 0..=127 => UNUSUAL[usize::from(byte) % UNUSUAL.len()],
             _ => f64::from(self.word() as u16 as i16),

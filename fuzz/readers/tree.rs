@@ -126,12 +126,14 @@ fn change(edit: usize, content: &mut Vec<u8>, program: &mut Program) {
 /// Replaces the value after the colon, comma or equals sign with this index by `word`.
 fn replace_word(content: &mut Vec<u8>, number: u8, word: &str) {
     let separates = |byte: &u8| b":,=\n".contains(byte);
-    let starts: Vec<usize> = (0..content.len()).filter(|place| separates(&content[*place])).collect();
+    let starts: Vec<usize> =
+        (0..content.len()).filter(|place| separates(&content[*place])).collect();
     if starts.is_empty() {
         return;
     }
     let start = starts[usize::from(number) % starts.len()] + 1;
-    let end = content[start..].iter().position(separates).map_or(content.len(), |length| start + length);
+    let end =
+        content[start..].iter().position(separates).map_or(content.len(), |length| start + length);
     content.splice(start..end, format!(" {word}").into_bytes());
 }
 
@@ -143,7 +145,8 @@ fn data_start(content: &[u8]) -> Option<usize> {
 
 /// The header of a NumPy array file.
 pub fn header(program: &mut Program) -> Vec<u8> {
-    let (descr, order) = (*program.pick(&TYPES), if program.byte().is_multiple_of(4) { "True" } else { "False" });
+    let (descr, order) =
+        (*program.pick(&TYPES), if program.byte().is_multiple_of(4) { "True" } else { "False" });
     let shape: String = (0..program.below(5)).map(|_| format!("{}, ", program.size())).collect();
     let text = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': ({shape}), }}\n");
     [b"\x93NUMPY\x01\x00", &(text.len() as u16).to_le_bytes()[..], text.as_bytes()].concat()
@@ -152,16 +155,21 @@ pub fn header(program: &mut Program) -> Vec<u8> {
 /// Contents of the folder after the last call.
 static LAST: Mutex<Option<(PathBuf, Files)>> = Mutex::new(None);
 
-/// Makes the folder contain these files, leaving unchanged ones in place. Names that no file system supports are
-/// skipped.
+/// Makes the folder contain these files, leaving unchanged ones in place. Names that no file system
+/// supports are skipped.
 pub fn write(files: &Files, folder: &Path) {
     let mut last = LAST.lock().expect("a reader that panics ends the process");
     let last = last.get_or_insert_default();
     if last.0 != folder {
         *last = (folder.to_owned(), Files::new());
     }
-    last.1.keys().filter(|name| !files.contains_key(*name)).for_each(|name| drop(fs::remove_file(folder.join(name))));
-    for (name, content) in files.iter().filter(|(name, content)| last.1.get(*name) != Some(*content)) {
+    last.1
+        .keys()
+        .filter(|name| !files.contains_key(*name))
+        .for_each(|name| drop(fs::remove_file(folder.join(name))));
+    for (name, content) in
+        files.iter().filter(|(name, content)| last.1.get(*name) != Some(*content))
+    {
         let path = folder.join(name);
         let _ = path.parent().map(fs::create_dir_all);
         let _ = fs::write(path, content);
@@ -173,7 +181,11 @@ pub fn write(files: &Files, folder: &Path) {
 pub fn zipped(files: &Files) -> Vec<u8> {
     let mut archive = zip::ZipWriter::new(std::io::Cursor::new(vec![]));
     for (place, (name, content)) in files.iter().enumerate() {
-        let method = if place.is_multiple_of(2) { zip::CompressionMethod::Stored } else { zip::CompressionMethod::Deflated };
+        let method = if place.is_multiple_of(2) {
+            zip::CompressionMethod::Stored
+        } else {
+            zip::CompressionMethod::Deflated
+        };
         let options = zip::write::SimpleFileOptions::default().compression_method(method);
         if archive.start_file(name.as_str(), options).is_ok() {
             archive.write_all(content).expect("memory takes everything");

@@ -17,8 +17,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 /// Turns recordings of visual cortex into robust image classifiers.
 ///
-/// The first call prepares the machine (it finds cmake or installs it if possible) and compiles the workspace; later
-/// calls start at once.
+/// The first call prepares the machine (it finds cmake or installs it if possible) and compiles the
+/// workspace; later calls start at once.
 #[derive(Parser, Debug)]
 #[command(bin_name = "cargo xtask", version, after_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -36,10 +36,11 @@ pub(crate) struct Arguments {
 pub(crate) enum DeviceName {
     /// The CPU
     Cpu,
-    /// The first NVIDIA GPU; builds with CUDA, which takes some minutes the first time (docs/cuda.md)
+    /// The first NVIDIA GPU; builds with CUDA, which takes some minutes the first time
+    /// (docs/cuda.md)
     Cuda,
-    /// The GPU in mixed precision: convolutions and matrix products of fits, trainings and attacks round their factors
-    /// to TF32 and accumulate in f32
+    /// The GPU in mixed precision: convolutions and matrix products of fits, trainings and attacks
+    /// round their factors to TF32 and accumulate in f32
     CudaTf32,
 }
 
@@ -48,7 +49,8 @@ pub(crate) enum DeviceName {
 pub(crate) enum Precision {
     /// Everything in f32
     F32,
-    /// Features, their gradients and the factors of convolutions in bfloat16, sums and everything else in f32
+    /// Features, their gradients and the factors of convolutions in bfloat16, sums and everything
+    /// else in f32
     Mixed,
 }
 
@@ -109,17 +111,17 @@ Examples:
 pub(crate) enum Command {
     /// Run every stage from scans to the report; finished work is not repeated
     Pipeline(PipelineArguments),
-    /// Run the checks of continuous integration: format, lints, all tests and documentation; optionally the Python
-    /// package
+    /// Run the checks of continuous integration: format, lints, all tests and documentation;
+    /// optionally the Python package
     Test(TestArguments),
     /// Build the Python package: one wheel for 3.10 and later, in target/wheels
     Wheel,
-    /// Check the dependencies: licenses, sources and bans with cargo-deny, unused ones with cargo-machete (built on
-    /// first use). Then pack the crates that can be published, and check the workspace with the oldest supported Rust if
-    /// rustup has it
+    /// Check the dependencies: licenses, sources and bans with cargo-deny, unused ones with
+    /// cargo-machete (built on first use). Then pack the crates that can be published, and check
+    /// the workspace with the oldest supported Rust if rustup has it
     Audit,
-    /// Fuzz every file reader with libFuzzer, starting from small valid files; stops a reader that panics, hangs or
-    /// takes too much memory
+    /// Fuzz every file reader with libFuzzer, starting from small valid files; stops a reader that
+    /// panics, hangs or takes too much memory
     Fuzz {
         /// One reader, such as `npy` or `static-hdf5` [default: all, one after the other]
         reader: Option<String>,
@@ -127,34 +129,38 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N", default_value_t = 30)]
         minutes: u32,
     },
-    /// Compile and link everything for CUDA, and run the device tests: on a GPU, or else on a stand-in that executes
-    /// the kernels
+    /// Compile and link everything for CUDA, and run the device tests: on a GPU, or else on a
+    /// stand-in that executes the kernels
     CheckCuda,
-    /// Time the hot paths on this machine: one JSON object per line on standard output, text on standard error
+    /// Time the hot paths on this machine: one JSON object per line on standard output, text on
+    /// standard error
     Bench(BenchArguments),
-    /// Compare two similarity matrices, or those of two scans' repeated images: correlations, alignment, intervals over
-    /// images, noise ceilings
+    /// Compare two similarity matrices, or those of two scans' repeated images: correlations,
+    /// alignment, intervals over images, noise ceilings
     Compare(CompareArguments),
-    /// Fit denoisers to scans, and compare their similarities of the repeated images with those of single trials and of
-    /// the other repeats
+    /// Fit denoisers to scans, and compare their similarities of the repeated images with those of
+    /// single trials and of the other repeats
     Denoise(DenoiseArguments),
-    /// Compute similarities of any responses for any number of images: neighbors, a sample of pairs, a histogram, or
-    /// the full matrix. Resumes an interrupted run
+    /// Compute similarities of any responses for any number of images: neighbors, a sample of
+    /// pairs, a histogram, or the full matrix. Resumes an interrupted run
     Similarity(SimilarityArguments),
-    /// Find the smallest perturbations that mislead a checkpoint, and check whether the attacks can be trusted
+    /// Find the smallest perturbations that mislead a checkpoint, and check whether the attacks can
+    /// be trusted
     Attack(AttackArguments),
-    /// Import a recording in another format as a scan file; reports what was taken, dropped and assumed, and rejects
-    /// ambiguous data
+    /// Import a recording in another format as a scan file; reports what was taken, dropped and
+    /// assumed, and rejects ambiguous data
     Import(ImportArguments),
-    /// Keep one small file per network of an experiment, and make tables (Markdown) from all such files
+    /// Keep one small file per network of an experiment, and make tables (Markdown) from all such
+    /// files
     Records(RecordsArguments),
-    /// Write a matrix or network for other programs: .npy, or a state dict under torchvision's names
+    /// Write a matrix or network for other programs: .npy, or a state dict under torchvision's
+    /// names
     Export(ExportArguments),
     /// Check a file against the data spec of its kind and report what is wrong
     Validate(ValidateArguments),
     /// Show the contents of a file: shapes, tiers, repeats, reliability, units
     Inspect(InspectArguments),
-    /// Test the robustness of runs on this machine: kill a short run, fill its disk or deny its locks, and check that
-    /// it still ends with the same bytes
+    /// Test the robustness of runs on this machine: kill a short run, fill its disk or deny its
+    /// locks, and check that it still ends with the same bytes
     Torture(TortureArguments),
 }

@@ -1,6 +1,7 @@
-//! The command line of brainprior. The plain `xtask` is light: it parses the command line, makes sure that the native
-//! build tools exist, builds itself again in release mode with the feature `pipeline`, and hands over. With the
-//! feature, it calls the library `brainprior-pipeline` and owns the terminal.
+//! The command line of brainprior. The plain `xtask` is light: it parses the command line, makes
+//! sure that the native build tools exist, builds itself again in release mode with the feature
+//! `pipeline`, and hands over. With the feature, it calls the library `brainprior-pipeline` and
+//! owns the terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 #[cfg(not(feature = "pipeline"))]

@@ -4,9 +4,16 @@ use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// How each system installs cmake: the package manager, then the calls that install without prompting.
+/// How each system installs cmake: the package manager, then the calls that install without
+/// prompting.
 const PACKAGE_MANAGERS: [(&str, &[&[&str]]); 5] = [
-    ("apt-get", &[&["update", "-qq"], &["install", "-y", "-qq", "--no-install-recommends", "cmake", "make"]]),
+    (
+        "apt-get",
+        &[
+            &["update", "-qq"],
+            &["install", "-y", "-qq", "--no-install-recommends", "cmake", "make"],
+        ],
+    ),
     ("dnf", &[&["install", "-y", "-q", "cmake", "make"]]),
     ("apk", &[&["add", "--quiet", "cmake", "make"]]),
     ("pacman", &[&["-Sy", "--noconfirm", "--quiet", "cmake", "make"]]),
@@ -80,7 +87,8 @@ fn version_of(cmake: &str) -> Option<(u32, u32)> {
 }
 
 fn install_by_package_manager() -> Result<()> {
-    let Some((manager, calls)) = PACKAGE_MANAGERS.iter().find(|(manager, _)| starts(manager)) else {
+    let Some((manager, calls)) = PACKAGE_MANAGERS.iter().find(|(manager, _)| starts(manager))
+    else {
         return Ok(());
     };
     eprintln!("cmake is missing: installing it with {manager}");
@@ -104,7 +112,12 @@ fn install_by_pip(tools: &Path) -> Result<()> {
     if !starts("python3") {
         return Ok(());
     }
-    eprintln!("no cmake of {}.{} or newer: installing one with pip into {}", OLDEST_CMAKE.0, OLDEST_CMAKE.1, tools.display());
+    eprintln!(
+        "no cmake of {}.{} or newer: installing one with pip into {}",
+        OLDEST_CMAKE.0,
+        OLDEST_CMAKE.1,
+        tools.display()
+    );
     let fresh = tools.with_extension("tmp");
     let _ = std::fs::remove_dir_all(&fresh);
     let status = Command::new("python3")
@@ -116,26 +129,37 @@ fn install_by_pip(tools: &Path) -> Result<()> {
         .context("could not start python3")?;
     if status.success() {
         let _ = std::fs::remove_dir_all(tools);
-        std::fs::rename(&fresh, tools).with_context(|| format!("could not rename {} to {}", fresh.display(), tools.display()))?;
+        std::fs::rename(&fresh, tools).with_context(|| {
+            format!("could not rename {} to {}", fresh.display(), tools.display())
+        })?;
     }
     Ok(())
 }
 
 /// The command that a user without root rights has to type.
 fn suggestion(program: &str, debian_package: &str) -> String {
-    let manager = PACKAGE_MANAGERS.iter().map(|(manager, _)| *manager).find(|manager| starts(manager));
+    let manager =
+        PACKAGE_MANAGERS.iter().map(|(manager, _)| *manager).find(|manager| starts(manager));
     match manager {
         Some("apt-get") => format!("sudo apt-get install -y {debian_package}"),
         Some("apk") => format!("sudo apk add {program}"),
         Some("pacman") => format!("sudo pacman -S {program}"),
         Some(manager) => format!("sudo {manager} install -y {program}"),
-        None if cfg!(target_os = "macos") => format!("brew install {program}   (the C compiler: xcode-select --install)"),
+        None if cfg!(target_os = "macos") => {
+            format!("brew install {program}   (the C compiler: xcode-select --install)")
+        }
         None => format!("(your system's package manager) install {program}"),
     }
 }
 
 fn starts(program: &str) -> bool {
-    Command::new(program).arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    Command::new(program)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok()
 }
 
 fn is_root() -> bool {
@@ -144,12 +168,19 @@ fn is_root() -> bool {
 
 /// Cargo's target folder: this program is in `<target>/debug`.
 pub(crate) fn target_folder() -> Result<PathBuf> {
-    let program = std::env::current_exe().context("could not find the running program's own path")?;
-    let folder = program.parent().and_then(Path::parent).context("the running program is not in a cargo target folder")?;
+    let program =
+        std::env::current_exe().context("could not find the running program's own path")?;
+    let folder = program
+        .parent()
+        .and_then(Path::parent)
+        .context("the running program is not in a cargo target folder")?;
     Ok(folder.to_path_buf())
 }
 
 /// The folder with the workspace's `Cargo.toml`.
 pub(crate) fn workspace_root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask lies in the workspace")
+        .to_path_buf()
 }

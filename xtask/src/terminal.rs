@@ -1,5 +1,5 @@
-//! Terminal output of the pipeline: progress bars with the remaining time on a terminal, plain lines elsewhere, and a
-//! log.
+//! Terminal output of the pipeline: progress bars with the remaining time on a terminal, plain
+//! lines elsewhere, and a log.
 
 use anyhow::{Context, Result};
 use brainprior_pipeline::run::{self, Progress};
@@ -38,12 +38,23 @@ impl Progress for Terminal {
     }
 
     fn bar(&self, name: &str, total: u64) -> Box<dyn run::Bar> {
-        let bar = if self.shows_bars { self.bars.add(ProgressBar::new(total)) } else { ProgressBar::hidden() };
+        let bar = if self.shows_bars {
+            self.bars.add(ProgressBar::new(total))
+        } else {
+            ProgressBar::hidden()
+        };
         bar.set_length(total);
-        let style = ProgressStyle::with_template("  {prefix:<28} {bar:30} {pos:>6}/{len} {eta:>5} left  {msg}");
+        let style = ProgressStyle::with_template(
+            "  {prefix:<28} {bar:30} {pos:>6}/{len} {eta:>5} left  {msg}",
+        );
         bar.set_style(style.expect("the template is valid"));
         bar.set_prefix(name.to_owned());
-        Box::new(Bar { bar, terminal: self.clone(), name: name.to_owned(), last_line: Instant::now() })
+        Box::new(Bar {
+            bar,
+            terminal: self.clone(),
+            name: name.to_owned(),
+            last_line: Instant::now(),
+        })
     }
 }
 
@@ -71,7 +82,10 @@ impl run::Bar for Bar {
         if !self.terminal.shows_bars && self.last_line.elapsed() > LINE_EVERY {
             self.last_line = Instant::now();
             let left = self.bar.eta().as_secs();
-            self.terminal.line(&format!("    {:<26} {position}/{total}, about {left} s left  {message}", self.name));
+            self.terminal.line(&format!(
+                "    {:<26} {position}/{total}, about {left} s left  {message}",
+                self.name
+            ));
         }
     }
 }
@@ -96,13 +110,14 @@ fn open_log(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// From now on, writes warnings to standard error and, if there is a `log`, all events of the libraries and stages to
-/// it: one JSON object per line, appended over the runs of a directory.
+/// From now on, writes warnings to standard error and, if there is a `log`, all events of the
+/// libraries and stages to it: one JSON object per line, appended over the runs of a directory.
 pub(crate) fn listen(log: Option<&Path>) -> Result<()> {
     let log = match log {
         None => None,
         Some(path) => {
-            let file = open_log(path).with_context(|| format!("could not open {}", path.display()))?;
+            let file =
+                open_log(path).with_context(|| format!("could not open {}", path.display()))?;
             Some(fmt::layer().json().with_writer(Mutex::new(file)).with_filter(LevelFilter::INFO))
         }
     };
@@ -112,5 +127,9 @@ pub(crate) fn listen(log: Option<&Path>) -> Result<()> {
         .with_target(false)
         .with_writer(std::io::stderr)
         .with_filter(LevelFilter::WARN);
-    tracing_subscriber::registry().with(log).with(warnings).try_init().context("the log is already set up")
+    tracing_subscriber::registry()
+        .with(log)
+        .with(warnings)
+        .try_init()
+        .context("the log is already set up")
 }

@@ -46,14 +46,17 @@ enum Problem {
 
 impl FileError {
     /// For `map_err`: the system or a library refused to `doing` the file ("open", "sync the new
-    /// file"). If the file is missing, is a folder or may not be used, the error says what to check.
+    /// file"). If the file is missing, is a folder or may not be used, the error says what to
+    /// check.
     pub fn refused<E>(path: &Path, doing: impl Into<Cow<'static, str>>) -> impl FnOnce(E) -> Self
     where
         E: Into<Box<dyn Error + Send + Sync>>,
     {
         move |cause| {
             let cause = cause.into();
-            let advice = cause.downcast_ref::<io::Error>().and_then(|error| advice_about(path, error.kind()));
+            let advice = cause
+                .downcast_ref::<io::Error>()
+                .and_then(|error| advice_about(path, error.kind()));
             let problem = Problem::Refused { doing: doing.into(), cause };
             Self(Box::new(Parts { path: path.to_owned(), dataset: None, problem, advice }))
         }
@@ -120,7 +123,9 @@ impl FileError {
     /// The kind of I/O error, if the system refused.
     pub fn io_kind(&self) -> Option<io::ErrorKind> {
         match &self.0.problem {
-            Problem::Refused { cause, .. } => cause.downcast_ref::<io::Error>().map(io::Error::kind),
+            Problem::Refused { cause, .. } => {
+                cause.downcast_ref::<io::Error>().map(io::Error::kind)
+            }
             Problem::Mismatch { .. } => None,
         }
     }
@@ -130,14 +135,21 @@ impl FileError {
 fn advice_about(path: &Path, kind: io::ErrorKind) -> Option<Cow<'static, str>> {
     match kind {
         io::ErrorKind::NotFound => {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+            let folder =
+                path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
             Some(match folder {
-                Some(folder) => format!("there is no folder {}: check the path, or create it first", folder.display()).into(),
+                Some(folder) => format!(
+                    "there is no folder {}: check the path, or create it first",
+                    folder.display()
+                )
+                .into(),
                 None => "check the path".into(),
             })
         }
         io::ErrorKind::IsADirectory => Some("this is a folder: name a file".into()),
-        io::ErrorKind::PermissionDenied => Some("check the permissions of the file and its folder".into()),
+        io::ErrorKind::PermissionDenied => {
+            Some("check the permissions of the file and its folder".into())
+        }
         _ => None,
     }
 }
@@ -147,7 +159,9 @@ impl fmt::Display for FileError {
         let Parts { path, dataset, problem, advice } = &*self.0;
         write!(f, "{}: ", path.display())?;
         match (problem, dataset) {
-            (Problem::Refused { doing, cause }, Some(dataset)) => write!(f, "could not {doing} {dataset}: {cause}")?,
+            (Problem::Refused { doing, cause }, Some(dataset)) => {
+                write!(f, "could not {doing} {dataset}: {cause}")?
+            }
             (Problem::Refused { doing, cause }, None) => write!(f, "could not {doing}: {cause}")?,
             (Problem::Mismatch { expected, found }, dataset) => {
                 dataset.iter().try_for_each(|dataset| write!(f, "{dataset}: "))?;
@@ -176,12 +190,19 @@ mod tests {
     #[test]
     fn every_part_stands_in_the_sentence_once() {
         let path = Path::new("scan.h5");
-        let refused = || FileError::refused(path, "read")(io::Error::from(io::ErrorKind::UnexpectedEof));
+        let refused =
+            || FileError::refused(path, "read")(io::Error::from(io::ErrorKind::UnexpectedEof));
         assert_eq!(refused().to_string(), "scan.h5: could not read: unexpected end of file");
         assert!(refused().source().is_none());
         let error = refused().in_dataset("images").advise("copy it again");
-        assert_eq!(error.to_string(), "scan.h5: could not read images: unexpected end of file; copy it again");
-        assert_eq!((error.dataset(), error.doing(), error.advice()), (Some("images"), Some("read"), Some("copy it again")));
+        assert_eq!(
+            error.to_string(),
+            "scan.h5: could not read images: unexpected end of file; copy it again"
+        );
+        assert_eq!(
+            (error.dataset(), error.doing(), error.advice()),
+            (Some("images"), Some("read"), Some("copy it again"))
+        );
         assert_eq!(error.io_kind(), Some(io::ErrorKind::UnexpectedEof));
         let error = FileError::mismatch(path, "images", "bytes", "floats", "convert them");
         assert_eq!(error.expected_and_found(), Some(("bytes", "floats")));

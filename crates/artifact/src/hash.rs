@@ -47,7 +47,8 @@ pub fn of_path(path: &Path) -> Result<Hash> {
 
 fn feed(path: &Path, hasher: &mut Hasher) -> Result<()> {
     if path.is_dir() {
-        let entries = std::fs::read_dir(path).and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>());
+        let entries = std::fs::read_dir(path)
+            .and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>());
         let entries = entries.map_err(FileError::refused(path, "list"))?;
         let mut paths: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
         paths.sort();
@@ -98,7 +99,10 @@ mod tests {
         bytes.chunks(1000).for_each(|piece| hasher.update(piece));
         assert_eq!(hasher.finish(), of_bytes(&bytes));
         assert_eq!(of_path(&path).unwrap(), of_bytes(&bytes));
-        assert_eq!(of_bytes(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(
+            of_bytes(b""),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
         assert!(of_path(&folder.path().join("none")).unwrap_err().to_string().contains("none"));
     }
 }

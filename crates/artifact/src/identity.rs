@@ -95,16 +95,21 @@ fn differing(name: &str, expected: &Value, found: &Value) -> Option<Difference> 
     let below = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
     let absent = Value::Null;
     match (expected, found) {
-        (Value::Object(a), Value::Object(b)) => a
-            .keys()
-            .chain(b.keys().filter(|key| !a.contains_key(*key)))
-            .find_map(|key| differing(&below(key), a.get(key).unwrap_or(&absent), b.get(key).unwrap_or(&absent))),
-        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
-            a.iter().zip(b).enumerate().find_map(|(index, (a, b))| differing(&below(&index.to_string()), a, b))
+        (Value::Object(a), Value::Object(b)) => {
+            a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))).find_map(|key| {
+                differing(&below(key), a.get(key).unwrap_or(&absent), b.get(key).unwrap_or(&absent))
+            })
         }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => a
+            .iter()
+            .zip(b)
+            .enumerate()
+            .find_map(|(index, (a, b))| differing(&below(&index.to_string()), a, b)),
         _ if expected == found => None,
         _ => {
-            let text = |value: &Value| if value.is_null() { "nothing".to_owned() } else { value.to_string() };
+            let text = |value: &Value| {
+                if value.is_null() { "nothing".to_owned() } else { value.to_string() }
+            };
             Some(Difference { what: name.to_owned(), expected: text(expected), found: text(found) })
         }
     }
@@ -137,12 +142,21 @@ mod tests {
 
     #[test]
     fn settings_come_before_inputs_and_the_seed() {
-        let identity = |alpha: f64, hash: &str, seed| Identity::new(&json!({ "alpha": alpha }), seed).input("images", hash);
+        let identity = |alpha: f64, hash: &str, seed| {
+            Identity::new(&json!({ "alpha": alpha }), seed).input("images", hash)
+        };
         let own = identity(1.0, "a1", 7);
-        let words = |found: Identity| own.first_difference(&found).map(|difference| difference.to_string());
+        let words =
+            |found: Identity| own.first_difference(&found).map(|difference| difference.to_string());
         assert_eq!(words(own.clone()), None);
-        assert_eq!(words(identity(2.0, "b2", 8)).unwrap(), "setting alpha: expected 1.0, found 2.0");
-        assert_eq!(words(identity(1.0, "b2", 8)).unwrap(), "input images: expected \"a1\", found \"b2\"");
+        assert_eq!(
+            words(identity(2.0, "b2", 8)).unwrap(),
+            "setting alpha: expected 1.0, found 2.0"
+        );
+        assert_eq!(
+            words(identity(1.0, "b2", 8)).unwrap(),
+            "input images: expected \"a1\", found \"b2\""
+        );
         assert_eq!(words(identity(1.0, "a1", 8)).unwrap(), "seed: expected 7, found 8");
     }
 }

@@ -10,7 +10,8 @@ use std::path::Path;
 /// Returns [`FileError`] if JSON cannot represent the value (a map whose keys are not strings) or
 /// the file cannot be written.
 pub fn write(path: &Path, value: &impl Serialize) -> Result<()> {
-    let mut text = serde_json::to_string_pretty(value).map_err(FileError::refused(path, "write the value as JSON"))?;
+    let mut text = serde_json::to_string_pretty(value)
+        .map_err(FileError::refused(path, "write the value as JSON"))?;
     text.push('\n');
     replace::bytes(path, text.as_bytes())
 }
@@ -22,7 +23,8 @@ pub fn write(path: &Path, value: &impl Serialize) -> Result<()> {
 /// the line and column.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let bytes = std::fs::read(path).map_err(FileError::refused(path, "read"))?;
-    serde_json::from_slice(&bytes).map_err(FileError::refused(path, "read as JSON of the expected content"))
+    serde_json::from_slice(&bytes)
+        .map_err(FileError::refused(path, "read as JSON of the expected content"))
 }
 
 #[cfg(test)]
@@ -36,8 +38,13 @@ mod tests {
         let path = folder.path().join("losses.json");
         // Without the feature `float_roundtrip`, serde_json reads the first two with an error in
         // the last bits.
-        for loss in [0.930_835_336_446_762_1, 0.911_785_930_395_126_3, -0.002_151_779_967_937_285_4, f64::MIN_POSITIVE, f64::MAX]
-        {
+        for loss in [
+            0.930_835_336_446_762_1,
+            0.911_785_930_395_126_3,
+            -0.002_151_779_967_937_285_4,
+            f64::MIN_POSITIVE,
+            f64::MAX,
+        ] {
             write(&path, &loss).unwrap();
             assert_eq!(read::<f64>(&path).unwrap().to_bits(), f64::to_bits(loss));
         }
@@ -62,7 +69,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("value.json");
         write(&path, &1).unwrap();
-        assert!(write(&path, &BTreeMap::from([((1, 2), 3)])).unwrap_err().to_string().contains("value.json"));
+        assert!(
+            write(&path, &BTreeMap::from([((1, 2), 3)]))
+                .unwrap_err()
+                .to_string()
+                .contains("value.json")
+        );
         assert_eq!(read::<i32>(&path).unwrap(), 1);
     }
 }

@@ -52,14 +52,23 @@ pub fn try_take(path: &Path) -> Result<Option<Lock>> {
 }
 
 fn open(path: &Path) -> Result<File> {
-    File::options().create(true).truncate(false).write(true).open(path).map_err(FileError::refused(path, "create the lock file"))
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(FileError::refused(path, "create the lock file"))
 }
 
 fn held(path: &Path, file: File, outcome: io::Result<()>) -> Result<Lock> {
     static WARNED: Once = Once::new();
     match outcome {
         Ok(()) => {}
-        Err(error) if WITHOUT_LOCKS.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error())) => {
+        Err(error)
+            if WITHOUT_LOCKS
+                .iter()
+                .any(|errno| error.raw_os_error() == Some(errno.raw_os_error())) =>
+        {
             WARNED.call_once(|| {
                 tracing::warn!(
                     path = %path.display(),

@@ -49,8 +49,17 @@ pub fn check_rows(path: &Path, length: u64, rows: usize, columns: usize) -> Resu
     match size <= most(length) {
         true => Ok(()),
         false => {
-            let (expected, found) = (format!("no more than {}", words(length)), format!("{rows} rows of {columns} numbers"));
-            Err(FileError::mismatch(path, "responses", expected, found, "check that both come from the same recording"))
+            let (expected, found) = (
+                format!("no more than {}", words(length)),
+                format!("{rows} rows of {columns} numbers"),
+            );
+            Err(FileError::mismatch(
+                path,
+                "responses",
+                expected,
+                found,
+                "check that both come from the same recording",
+            ))
         }
     }
 }
@@ -102,7 +111,12 @@ impl Budget {
     }
 
     fn take(&mut self, count: usize) -> io::Result<()> {
-        let too_much = || io::Error::other(format!("it decompresses to more than {}; {ADVICE}", words(self.packed)));
+        let too_much = || {
+            io::Error::other(format!(
+                "it decompresses to more than {}; {ADVICE}",
+                words(self.packed)
+            ))
+        };
         self.left = self.left.checked_sub(count as u64).ok_or_else(too_much)?;
         Ok(())
     }
@@ -119,6 +133,10 @@ mod tests {
         assert_eq!(budget.read(zeros(ALWAYS)).unwrap().len() as u64, ALWAYS);
         assert_eq!(budget.read(zeros(TIMES * 10)).unwrap().len() as u64, TIMES * 10);
         let error = budget.read(zeros(1)).unwrap_err().to_string();
-        assert!(error.contains("256 times the 10 bytes") && error.contains("store it without compression"), "{error}");
+        assert!(
+            error.contains("256 times the 10 bytes")
+                && error.contains("store it without compression"),
+            "{error}"
+        );
     }
 }

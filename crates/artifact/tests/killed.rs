@@ -93,8 +93,10 @@ fn moment(kill: u64) -> Duration {
 }
 
 fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
     names.sort();
     names
 }
@@ -132,9 +134,15 @@ fn a_folder_is_whole_after_every_kill_and_nothing_is_left_after_the_next_write()
         replace::sweep(around.path()).unwrap();
         assert_eq!(names(around.path()), ["scan"]);
         let files = ["a", "b", "c"].map(|name| number_of(&target.join(name)));
-        assert!(files.iter().all(|number| *number == files[0]), "all files are from one write: {files:?}");
+        assert!(
+            files.iter().all(|number| *number == files[0]),
+            "all files are from one write: {files:?}"
+        );
         replace::folder(&target, |folder| fill(folder, 2)).unwrap();
-        assert_eq!((number_of(&target.join("c")), names(around.path())), (2, vec!["scan".to_owned()]));
+        assert_eq!(
+            (number_of(&target.join("c")), names(around.path())),
+            (2, vec!["scan".to_owned()])
+        );
     }
     assert!(interrupted > 0, "no kill found a write unfinished");
 }

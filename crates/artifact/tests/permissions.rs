@@ -44,7 +44,11 @@ fn check(umask: &str, file: u32, directory: u32) {
     assert!(status.success());
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     for name in ["report.html", "scan.h5", "scan/data", "results.json", "weights.safetensors"] {
-        assert_eq!(format!("{:o}", mode(&folder.path().join(name))), format!("{file:o}"), "{name} under umask {umask}");
+        assert_eq!(
+            format!("{:o}", mode(&folder.path().join(name))),
+            format!("{file:o}"),
+            "{name} under umask {umask}"
+        );
     }
     assert_eq!(format!("{:o}", mode(&folder.path().join("scan"))), format!("{directory:o}"));
 }

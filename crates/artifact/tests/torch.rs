@@ -16,7 +16,15 @@ fn bits((shape, values): (Vec<usize>, Vec<f32>)) -> (Vec<usize>, Vec<u32>) {
     (shape, values.into_iter().map(f32::to_bits).collect())
 }
 
-const READ: [&str; 7] = ["averaged.pt", "compiled.pt", "data-parallel.pt", "kinds.pt", "plain.pt", "protocol-4.pt", "row.pth"];
+const READ: [&str; 7] = [
+    "averaged.pt",
+    "compiled.pt",
+    "data-parallel.pt",
+    "kinds.pt",
+    "plain.pt",
+    "protocol-4.pt",
+    "row.pth",
+];
 
 #[test]
 fn every_tensor_has_the_bits_that_torch_gives_it() {
@@ -25,9 +33,14 @@ fn every_tensor_has_the_bits_that_torch_gives_it() {
     for name in READ {
         let found = read(name);
         let prefix = format!("{name}/");
-        let of_file: BTreeSet<String> =
-            expected.names().iter().filter_map(|tensor| tensor.strip_prefix(&prefix)).map(str::to_owned).collect();
-        let floating: BTreeSet<String> = found.names().into_iter().filter(|tensor| found.floats(tensor).is_ok()).collect();
+        let of_file: BTreeSet<String> = expected
+            .names()
+            .iter()
+            .filter_map(|tensor| tensor.strip_prefix(&prefix))
+            .map(str::to_owned)
+            .collect();
+        let floating: BTreeSet<String> =
+            found.names().into_iter().filter(|tensor| found.floats(tensor).is_ok()).collect();
         assert_eq!(floating, of_file, "{name}");
         for tensor in of_file {
             let wanted = bits(expected.floats(&format!("{prefix}{tensor}")).unwrap());
@@ -46,7 +59,10 @@ fn whole_numbers_and_flags_keep_their_types() {
     assert_eq!(read("row.pth").values::<i64>("whole", &[4]).unwrap(), [0, 1, 2, 3]);
     assert_eq!(read("plain.pt").values::<i64>("1.num_batches_tracked", &[]).unwrap(), [1]);
     let error = found.floats("whole").unwrap_err().to_string();
-    assert!(error.contains("kinds.pt: whole: expected numbers in f16, bf16, f32 or f64, found I64"), "{error}");
+    assert!(
+        error.contains("kinds.pt: whole: expected numbers in f16, bf16, f32 or f64, found I64"),
+        "{error}"
+    );
 }
 
 /// Asserts that the error is one sentence that names the file.
@@ -56,7 +72,12 @@ fn refused(path: &Path, parts: &[&str]) {
     for part in parts {
         assert!(error.contains(part), "{part:?} is not in: {error}");
     }
-    assert!(!error.contains('\n') && error.contains("; ") && error.starts_with(&path.display().to_string()), "{error}");
+    assert!(
+        !error.contains('\n')
+            && error.contains("; ")
+            && error.starts_with(&path.display().to_string()),
+        "{error}"
+    );
 }
 
 #[test]
@@ -73,8 +94,14 @@ fn what_lies_beside_a_state_dict_is_named() {
 #[test]
 fn a_program_is_not_run_and_the_line_that_converts_it_is_said() {
     let line = "python -c \"import torch; m = torch.load('";
-    refused(&file("program.pt"), &["a call of posix.getcwd", "no part of it was run", line, "program.weights.pt')\""]);
-    refused(&file("module.pt"), &["a call of torch.nn.modules.container.Sequential", line, "m.state_dict()"]);
+    refused(
+        &file("program.pt"),
+        &["a call of posix.getcwd", "no part of it was run", line, "program.weights.pt')\""],
+    );
+    refused(
+        &file("module.pt"),
+        &["a call of torch.nn.modules.container.Sequential", line, "m.state_dict()"],
+    );
 }
 
 #[test]
@@ -121,5 +148,10 @@ fn what_holds_no_tensors_says_what_it_holds() {
     refused(&path, &["expected what torch.save writes, found another pickle"]);
     let safetensors = folder.path().join("plain.safetensors");
     std::fs::copy(file("expected.safetensors"), &safetensors).unwrap();
-    assert!(Archive::read_weights(&safetensors, "give another").unwrap().names().contains(&"plain.pt/0.bias".to_owned()));
+    assert!(
+        Archive::read_weights(&safetensors, "give another")
+            .unwrap()
+            .names()
+            .contains(&"plain.pt/0.bias".to_owned())
+    );
 }

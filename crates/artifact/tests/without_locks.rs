@@ -92,7 +92,10 @@ fn one_warning_says_that_there_are_no_locks_and_work_goes_on() {
     for errno in [37, 38, 95] {
         let Some(said) = run(errno) else { return };
         assert!(said.contains("went on, 1 warning"), "{said}");
-        assert!(said.contains("training.lock") && said.contains("this file system has no locks"), "{said}");
+        assert!(
+            said.contains("training.lock") && said.contains("this file system has no locks"),
+            "{said}"
+        );
         assert!(said.contains(&format!("os error {errno}")), "{said}");
     }
 }

@@ -1,4 +1,5 @@
-//! Denoises a scan with a response model: are similarities of its predictions closer to the truth than those of one trial?
+//! Denoises a scan with a response model: are similarities of its predictions closer to the truth
+//! than those of one trial?
 #![allow(clippy::print_stdout)]
 
 use brainprior::images::procedural::natural_stimuli;
@@ -17,17 +18,26 @@ fn main() -> anyhow::Result<()> {
     config.optimization.max_epochs = 8;
     let mut observer = |event| {
         if let FitEvent::Epoch { epoch, validation_correlation, .. } = event {
-            println!("epoch {epoch}: correlation {validation_correlation:.3} on the validation tier");
+            println!(
+                "epoch {epoch}: correlation {validation_correlation:.3} on the validation tier"
+            );
         }
     };
-    let model = fit(&[scan], &config, FitOptions { seed: 1, observer: Some(&mut observer), ..FitOptions::default() })?;
+    let model = fit(
+        &[scan],
+        &config,
+        FitOptions { seed: 1, observer: Some(&mut observer), ..FitOptions::default() },
+    )?;
 
     // Similarities of the oracle images, which are not in the training tier.
     let (weights, ids) = (standardizing_weights(scan), oracle.ids());
     let truth = similarity(&truth_for(scan, &simulated.truth)?.select(ids)?, &weights)?;
     let one_trial = scan.repeat(0).select(ids)?;
     for (name, responses) in [("one trial", one_trial), ("denoised", model.predict(0, &oracle)?)] {
-        println!("{name}: correlation with the truth {:.2}", pearson(&similarity(&responses, &weights)?, &truth)?);
+        println!(
+            "{name}: correlation with the truth {:.2}",
+            pearson(&similarity(&responses, &weights)?, &truth)?
+        );
     }
     Ok(())
 }

@@ -1,8 +1,11 @@
-//! Adds an attack: it only looks for candidates; the driver keeps them within bounds, verifies and counts.
+//! Adds an attack: it only looks for candidates; the driver keeps them within bounds, verifies and
+//! counts.
 #![allow(clippy::print_stdout)]
 
 use brainprior::candle_core::{Device, Tensor};
-use brainprior::robustness::{Attack, AttackKind, Batch, LabeledBatch, Loss, ModuleClassifier, Norm, Result, Settings, attack};
+use brainprior::robustness::{
+    Attack, AttackKind, Batch, LabeledBatch, Loss, ModuleClassifier, Norm, Result, Settings, attack,
+};
 
 /// One step by epsilon along the sign of the gradient of the margin.
 struct OneStep;
@@ -21,8 +24,12 @@ impl Attack for OneStep {
         let all = batch.all();
         let gradients = batch.gradients(&all, &batch.originals(&all), Loss::Margin)?;
         for image in all {
-            let direction: Vec<f64> = gradients.of(image).iter().map(|value| f64::from(value.signum())).collect();
-            batch.set_candidate(image, &batch.moved(image, batch.original(image), &direction, batch.epsilon(image)));
+            let direction: Vec<f64> =
+                gradients.of(image).iter().map(|value| f64::from(value.signum())).collect();
+            batch.set_candidate(
+                image,
+                &batch.moved(image, batch.original(image), &direction, batch.epsilon(image)),
+            );
         }
         Ok(())
     }

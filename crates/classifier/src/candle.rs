@@ -8,10 +8,11 @@ use candle_nn::{Init, ModuleT, VarBuilder};
 use std::collections::HashMap;
 
 impl ResNet {
-    /// Makes a network from the tensors in `vars` under the names of `data-specs/checkpoint.toml`, on the device of
-    /// `vars`. They can come from a PyTorch state dict (`.pth`, safetensors) or be the variables of a
-    /// [`VarMap`](candle_nn::VarMap), which an optimizer can then update. New variables are initialized as in
-    /// [`ResNet::new`], but by candle's random number generator. Without `gamma`, all layers have equal weight.
+    /// Makes a network from the tensors in `vars` under the names of `data-specs/checkpoint.toml`,
+    /// on the device of `vars`. They can come from a PyTorch state dict (`.pth`, safetensors) or be
+    /// the variables of a [`VarMap`](candle_nn::VarMap), which an optimizer can then update. New
+    /// variables are initialized as in [`ResNet::new`], but by candle's random number generator.
+    /// Without `gamma`, all layers have equal weight.
     ///
     /// ```
     /// use brainprior_classifier::{NetConfig, ResNet};
@@ -33,26 +34,35 @@ impl ResNet {
     /// ```
     ///
     /// # Errors
-    /// Returns candle's error if a shape is out of range, or if `vars` lacks a tensor or has it with another shape.
+    /// Returns candle's error if a shape is out of range, or if `vars` lacks a tensor or has it
+    /// with another shape.
     pub fn from_vars(config: &NetConfig, vars: &VarBuilder) -> Result<Self> {
         config.check()?;
         Self::assemble(config, 0, |slot| {
-            let found = vars.get_with_hints_dtype(slot.shape.as_slice(), &slot.name, start(slot), DType::F32);
+            let found = vars.get_with_hints_dtype(
+                slot.shape.as_slice(),
+                &slot.name,
+                start(slot),
+                DType::F32,
+            );
             match slot.role {
                 // Training passes update these.
                 Role::Mean | Role::Variance => Ok(Var::from_tensor(&found?)?.into_inner()),
                 Role::Gamma if !vars.contains_tensor(&slot.name) => {
                     Ok(Tensor::zeros(slot.shape.as_slice(), DType::F32, vars.device())?)
                 }
-                Role::Blur if !vars.contains_tensor(&slot.name) => {
-                    Ok(Tensor::from_vec(blur::kernels(config), slot.shape.as_slice(), vars.device())?)
-                }
+                Role::Blur if !vars.contains_tensor(&slot.name) => Ok(Tensor::from_vec(
+                    blur::kernels(config),
+                    slot.shape.as_slice(),
+                    vars.device(),
+                )?),
                 _ => Ok(found?),
             }
         })
     }
 
-    /// All tensors under the names used by [`ResNet::from_vars`], for a `VarBuilder`, a `VarMap` or a file of candle's.
+    /// All tensors under the names used by [`ResNet::from_vars`], for a `VarBuilder`, a `VarMap` or
+    /// a file of candle's.
     pub fn tensors(&self) -> HashMap<String, Tensor> {
         self.named().map(|(slot, tensor)| (slot.name.clone(), tensor.clone())).collect()
     }
@@ -69,8 +79,9 @@ fn start(slot: &Slot) -> Init {
     }
 }
 
-/// Logits of images, as from [`ResNet::logits`]. In training mode, batch norms use the statistics of the batch; a
-/// network from [`ResNet::from_vars`] also updates its running statistics, other networks keep theirs.
+/// Logits of images, as from [`ResNet::logits`]. In training mode, batch norms use the statistics
+/// of the batch; a network from [`ResNet::from_vars`] also updates its running statistics, other
+/// networks keep theirs.
 impl ModuleT for ResNet {
     fn forward_t(&self, images: &Tensor, train: bool) -> candle_core::Result<Tensor> {
         let forward = || {

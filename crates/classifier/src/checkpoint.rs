@@ -12,7 +12,8 @@ use std::path::Path;
 const FORMAT: &str = "brainprior-checkpoint";
 const VERSION: u32 = 1;
 /// Advice to users whose file holds something else.
-const ADVICE: &str = "use a file written by this version, or the state dict of an equivalent PyTorch module";
+const ADVICE: &str =
+    "use a file written by this version, or the state dict of an equivalent PyTorch module";
 const BATCHES: &str = "num_batches_tracked";
 
 /// The header, written for readers of the file; only the provenance is read back.
@@ -26,8 +27,8 @@ struct Header {
 }
 
 impl ResNet {
-    /// Writes the network as safetensors under the names of the equivalent PyTorch module's state dict. The file is
-    /// written under a temporary name in the same folder, synced, then renamed.
+    /// Writes the network as safetensors under the names of the equivalent PyTorch module's state
+    /// dict. The file is written under a temporary name in the same folder, synced, then renamed.
     ///
     /// # Errors
     /// Returns [`Error::File`](crate::Error::File) if the file cannot be written.
@@ -35,20 +36,28 @@ impl ResNet {
         let mut tensors: BTreeMap<String, Tensor> =
             self.named().map(|(slot, tensor)| (slot.name.clone(), tensor.detach())).collect();
         for norm in self.norms() {
-            tensors.insert(format!("{norm}.{BATCHES}"), Tensor::new(self.batches() as i64, &Device::Cpu)?);
+            tensors.insert(
+                format!("{norm}.{BATCHES}"),
+                Tensor::new(self.batches() as i64, &Device::Cpu)?,
+            );
         }
         let crate_version = env!("CARGO_PKG_VERSION").to_owned();
-        let (format, net, provenance) = (FORMAT.to_owned(), self.config().clone(), self.provenance().to_vec());
-        Ok(archive::write(path, &Header { format, version: VERSION, net, crate_version, provenance }, tensors)?)
+        let (format, net, provenance) =
+            (FORMAT.to_owned(), self.config().clone(), self.provenance().to_vec());
+        Ok(archive::write(
+            path,
+            &Header { format, version: VERSION, net, crate_version, provenance },
+            tensors,
+        )?)
     }
 
-    /// Writes the network as safetensors under the names of torchvision's `ResNet` with basic blocks. To apply it, give
-    /// that module a stem of stride 1 without max-pool, and rescale images x in [0, 1] to 5 (x - 0.5). The layer
-    /// weights `gamma` are left out.
+    /// Writes the network as safetensors under the names of torchvision's `ResNet` with basic
+    /// blocks. To apply it, give that module a stem of stride 1 without max-pool, and rescale
+    /// images x in [0, 1] to 5 (x - 0.5). The layer weights `gamma` are left out.
     ///
     /// # Errors
-    /// Returns [`Error::File`](crate::Error::File) if the network has a blur in front, which a state dict cannot hold,
-    /// or if the file cannot be written.
+    /// Returns [`Error::File`](crate::Error::File) if the network has a blur in front, which a
+    /// state dict cannot hold, or if the file cannot be written.
     pub fn save_for_torchvision(&self, path: &Path) -> Result<()> {
         if let Some(sigma) = self.config().blur {
             let (expected, found) = ("a network without a blur", format!("one of {sigma} pixels"));
@@ -66,17 +75,19 @@ impl ResNet {
         Ok(archive::write_noted(path, "format", "pt", tensors)?)
     }
 
-    /// Reads a network written by [`ResNet::save`] or [`ResNet::save_for_torchvision`], or the state dict of an
-    /// equivalent PyTorch module, in safetensors or as `torch.save` writes it ([`Archive::read_weights`]), in any
-    /// floating-point type. The shape of the network follows from the names and shapes of the tensors, so that nothing
-    /// else is needed. Without `gamma`, all layers have equal weight.
+    /// Reads a network written by [`ResNet::save`] or [`ResNet::save_for_torchvision`], or the
+    /// state dict of an equivalent PyTorch module, in safetensors or as `torch.save` writes it
+    /// ([`Archive::read_weights`]), in any floating-point type. The shape of the network follows
+    /// from the names and shapes of the tensors, so that nothing else is needed. Without `gamma`,
+    /// all layers have equal weight.
     ///
-    /// A state dict does not say how to apply the network. If it uses torchvision's names, a warning says that the
-    /// network is applied as here: with a stem of stride 1, no max-pool, and images in [0, 1] rescaled to 5 (x - 0.5).
+    /// A state dict does not say how to apply the network. If it uses torchvision's names, a
+    /// warning says that the network is applied as here: with a stem of stride 1, no max-pool, and
+    /// images in [0, 1] rescaled to 5 (x - 0.5).
     ///
     /// # Errors
-    /// Returns [`Error::File`](crate::Error::File) if the file is damaged or in neither format, or if a tensor is
-    /// missing, unexpected, of another shape or an integer type, or not finite.
+    /// Returns [`Error::File`](crate::Error::File) if the file is damaged or in neither format, or
+    /// if a tensor is missing, unexpected, of another shape or an integer type, or not finite.
     pub fn load(path: &Path) -> Result<Self> {
         let file = Archive::read_weights(path, ADVICE)?;
         if let Some(sentence) = file.left_out() {
@@ -87,7 +98,8 @@ impl ResNet {
         let name_of = |name: &str| if of_torchvision { torchvision(name) } else { name.to_owned() };
         let config = infer(&file, &names, name_of)?;
         let counter = name_of(&format!("stem.1.{BATCHES}"));
-        let batches = if names.contains(&counter) { file.values::<i64>(&counter, &[])?[0].max(0) } else { 0 };
+        let batches =
+            if names.contains(&counter) { file.values::<i64>(&counter, &[])?[0].max(0) } else { 0 };
         let mut known = BTreeSet::new();
         let network = Self::assemble(&config, batches as u64, |slot| {
             let name = name_of(&slot.name);
@@ -105,8 +117,12 @@ impl ResNet {
             known.insert(name);
             Ok(read)
         })?;
-        if let Some(name) = names.iter().find(|name| !known.contains(*name) && !name.ends_with(BATCHES)) {
-            return Err(file.mismatch(name, format!("no such tensor in a network of {config:?}"), "one").into());
+        if let Some(name) =
+            names.iter().find(|name| !known.contains(*name) && !name.ends_with(BATCHES))
+        {
+            return Err(file
+                .mismatch(name, format!("no such tensor in a network of {config:?}"), "one")
+                .into());
         }
         if of_torchvision {
             tracing::warn!(
@@ -126,7 +142,11 @@ impl ResNet {
 }
 
 /// Infers the shape of a network from its tensors.
-fn infer(file: &Archive, names: &BTreeSet<String>, name_of: impl Fn(&str) -> String) -> Result<NetConfig> {
+fn infer(
+    file: &Archive,
+    names: &BTreeSet<String>,
+    name_of: impl Fn(&str) -> String,
+) -> Result<NetConfig> {
     let rank = |name: &str, rank: usize| -> Result<Vec<usize>> {
         let name = &name_of(name);
         let shape = file.tensor(name)?.shape().to_vec();
@@ -135,20 +155,34 @@ fn infer(file: &Archive, names: &BTreeSet<String>, name_of: impl Fn(&str) -> Str
     };
     let stem = rank("stem.0.weight", 4)?;
     let head = rank("head.weight", 2)?;
-    let has = |stage: usize, block: usize| names.contains(&name_of(&format!("stages.{stage}.{block}.conv1.weight")));
-    let blocks = (0..).take_while(|stage| has(*stage, 0)).map(|stage| (0..).take_while(|block| has(stage, *block)).count());
+    let has = |stage: usize, block: usize| {
+        names.contains(&name_of(&format!("stages.{stage}.{block}.conv1.weight")))
+    };
+    let blocks = (0..)
+        .take_while(|stage| has(*stage, 0))
+        .map(|stage| (0..).take_while(|block| has(stage, *block)).count());
     let blur = match names.contains(blur::NAME) {
         true => Some(blur::sigma(&file.values::<f32>(blur::NAME, &blur::shape(stem[1]))?)),
         false => None,
     };
-    let config = NetConfig { blocks: blocks.collect(), base_channels: stem[0], input_channels: stem[1], classes: head[0], blur };
-    config.check().map_err(|error| file.mismatch("tensors", "a residual network", error.to_string()))?;
+    let config = NetConfig {
+        blocks: blocks.collect(),
+        base_channels: stem[0],
+        input_channels: stem[1],
+        classes: head[0],
+        blur,
+    };
+    config
+        .check()
+        .map_err(|error| file.mismatch("tensors", "a residual network", error.to_string()))?;
     Ok(config)
 }
 
 /// Collects all tensors of a network under a prefix.
 pub(crate) fn collect(network: &ResNet, prefix: &str, into: &mut BTreeMap<String, Tensor>) {
-    into.extend(network.named().map(|(slot, tensor)| (format!("{prefix}{}", slot.name), tensor.detach())));
+    into.extend(
+        network.named().map(|(slot, tensor)| (format!("{prefix}{}", slot.name), tensor.detach())),
+    );
 }
 
 /// A tensor of finite f32 values with this shape.
@@ -167,14 +201,23 @@ fn weights(file: &Archive, name: &str, shape: &[usize]) -> Result<Tensor> {
 
 fn finite(file: &Archive, name: &str, shape: &[usize], values: Vec<f32>) -> Result<Tensor> {
     match values.iter().position(|value| !value.is_finite()) {
-        Some(index) => Err(file.mismatch(name, "finite numbers", format!("element {index}, which is not finite")).into()),
+        Some(index) => Err(file
+            .mismatch(name, "finite numbers", format!("element {index}, which is not finite"))
+            .into()),
         None => Ok(Tensor::from_vec(values, shape, &Device::Cpu)?),
     }
 }
 
 /// Reads a network of known shape from tensors under a prefix.
-pub(crate) fn restore(file: &Archive, prefix: &str, config: &NetConfig, batches: u64) -> Result<ResNet> {
-    ResNet::assemble(config, batches, |slot| tensor(file, &format!("{prefix}{}", slot.name), &slot.shape))
+pub(crate) fn restore(
+    file: &Archive,
+    prefix: &str,
+    config: &NetConfig,
+    batches: u64,
+) -> Result<ResNet> {
+    ResNet::assemble(config, batches, |slot| {
+        tensor(file, &format!("{prefix}{}", slot.name), &slot.shape)
+    })
 }
 
 /// torchvision's name for one of our tensors.
@@ -183,7 +226,9 @@ fn torchvision(name: &str) -> String {
     let renamed = match (parts[0].as_str(), parts.get(1).map(String::as_str)) {
         ("stem", Some("0")) => Some("conv1".to_owned()),
         ("stem", _) => Some("bn1".to_owned()),
-        ("stages", Some(stage)) => stage.parse().ok().map(|stage: usize| format!("layer{}", stage + 1)),
+        ("stages", Some(stage)) => {
+            stage.parse().ok().map(|stage: usize| format!("layer{}", stage + 1))
+        }
         ("head", _) => {
             parts[0] = "fc".to_owned();
             None
@@ -193,7 +238,10 @@ fn torchvision(name: &str) -> String {
     if let Some(renamed) = renamed {
         parts.splice(..2, [renamed]);
     }
-    parts.iter_mut().filter(|part| *part == "shortcut").for_each(|part| *part = "downsample".to_owned());
+    parts
+        .iter_mut()
+        .filter(|part| *part == "shortcut")
+        .for_each(|part| *part = "downsample".to_owned());
     parts.join(".")
 }
 
@@ -204,7 +252,13 @@ mod tests {
     use candle_core::Var;
 
     fn tiny() -> NetConfig {
-        NetConfig { blocks: vec![1, 2], base_channels: 2, input_channels: 3, classes: 5, blur: None }
+        NetConfig {
+            blocks: vec![1, 2],
+            base_channels: 2,
+            input_channels: 3,
+            classes: 5,
+            blur: None,
+        }
     }
 
     #[test]
@@ -222,7 +276,11 @@ mod tests {
         assert_eq!(logits(&loaded), logits(&network));
         loaded.save(&path).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), bytes);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
+        assert_eq!(
+            std::fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "no temporary file is left"
+        );
     }
 
     #[test]
@@ -235,7 +293,8 @@ mod tests {
         tensors.insert(name.into(), Tensor::new(&[1.0f32, 0.5, -0.25, 0.0], &Device::Cpu).unwrap());
         candle_core::safetensors::save(&tensors, &path).unwrap();
         let error = ResNet::load(&path).unwrap_err().to_string();
-        for part in ["network.safetensors", name, "variances of at least 0", "-0.25 for channel 2"] {
+        for part in ["network.safetensors", name, "variances of at least 0", "-0.25 for channel 2"]
+        {
             assert!(error.contains(part), "{part:?} is not in {error:?}");
         }
     }
@@ -243,24 +302,42 @@ mod tests {
     /// Compares with PyTorch: `tests/golden/state_dict.py` made the files.
     #[test]
     fn state_dicts_of_pytorch_give_its_logits() {
-        for (name, blocks, input_channels, classes) in [("resnet18", vec![2; 4], 1, 10), ("resnet34", vec![3, 4, 6, 3], 3, 100)] {
-            let path =
-                |suffix: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}{suffix}.safetensors"));
+        for (name, blocks, input_channels, classes) in
+            [("resnet18", vec![2; 4], 1, 10), ("resnet34", vec![3, 4, 6, 3], 3, 100)]
+        {
+            let path = |suffix: &str| {
+                Path::new(env!("CARGO_MANIFEST_DIR"))
+                    .join(format!("tests/golden/{name}{suffix}.safetensors"))
+            };
             let network = ResNet::load(&path("")).unwrap();
-            assert_eq!(network.config(), &NetConfig { blocks, base_channels: 2, input_channels, classes, blur: None });
+            assert_eq!(
+                network.config(),
+                &NetConfig { blocks, base_channels: 2, input_channels, classes, blur: None }
+            );
             assert_eq!(network.batches(), 3);
             let file = Archive::read(&path(".expected"), ADVICE).unwrap();
-            let values = |name: &str| tensor(&file, name, file.tensor(name).unwrap().shape()).unwrap();
-            let found = network.logits(&values("images")).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let values =
+                |name: &str| tensor(&file, name, file.tensor(name).unwrap().shape()).unwrap();
+            let found = network
+                .logits(&values("images"))
+                .unwrap()
+                .flatten_all()
+                .unwrap()
+                .to_vec1::<f32>()
+                .unwrap();
             let expected = values("logits").flatten_all().unwrap().to_vec1::<f32>().unwrap();
             let size = expected.iter().fold(0.0f32, |size, value| size.max(value.abs()));
             for (found, expected) in found.iter().zip(&expected) {
-                assert!((found - expected).abs() <= 1e-5 * size, "{name}: {found}, expected {expected}");
+                assert!(
+                    (found - expected).abs() <= 1e-5 * size,
+                    "{name}: {found}, expected {expected}"
+                );
             }
         }
     }
 
-    /// `torchvision.models.resnet.ResNet(BasicBlock, [1, 1, 1, 1]).state_dict()` has these names (torchvision 0.29).
+    /// `torchvision.models.resnet.ResNet(BasicBlock, [1, 1, 1, 1]).state_dict()` has these names
+    /// (torchvision 0.29).
     #[test]
     fn networks_are_exported_under_the_names_of_torchvision() {
         let folder = tempfile::tempdir().unwrap();
@@ -268,7 +345,10 @@ mod tests {
         let network = ResNet::new(&tiny(), 3).unwrap();
         network.save_for_torchvision(&path).unwrap();
         let file = Archive::read(&path, ADVICE).unwrap();
-        let norm = |name: &str| ["weight", "bias", "running_mean", "running_var", BATCHES].map(|part| format!("{name}.{part}"));
+        let norm = |name: &str| {
+            ["weight", "bias", "running_mean", "running_var", BATCHES]
+                .map(|part| format!("{name}.{part}"))
+        };
         let mut expected = vec!["conv1.weight".to_owned(), "fc.weight".into(), "fc.bias".into()];
         expected.extend(norm("bn1"));
         for (stage, blocks) in tiny().blocks.iter().enumerate() {
@@ -285,7 +365,8 @@ mod tests {
         }
         expected.sort();
         assert_eq!(file.names(), expected);
-        let (slot, tensor) = network.named().find(|(slot, _)| slot.name == "stages.1.0.shortcut.0.weight").unwrap();
+        let (slot, tensor) =
+            network.named().find(|(slot, _)| slot.name == "stages.1.0.shortcut.0.weight").unwrap();
         let written = file.values::<f32>("layer2.0.downsample.0.weight", &slot.shape).unwrap();
         assert_eq!(written, tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap());
         assert_eq!(file.note("format"), Some("pt"));
@@ -310,10 +391,13 @@ mod tests {
         let path = folder.path().join("torchvision.safetensors");
         let ones = |shape: &[usize]| Tensor::ones(shape, DType::F32, &Device::Cpu).unwrap();
         let refused = |tensors: &[(&str, &[usize])], parts: &[&str]| {
-            let tensors: BTreeMap<_, _> = tensors.iter().map(|(name, shape)| ((*name).to_owned(), ones(shape))).collect();
+            let tensors: BTreeMap<_, _> =
+                tensors.iter().map(|(name, shape)| ((*name).to_owned(), ones(shape))).collect();
             archive::write(&path, &(), tensors).unwrap();
             let error = ResNet::load(&path).unwrap_err().to_string();
-            parts.iter().for_each(|part| assert!(error.contains(part), "{part:?} is not in {error}"));
+            parts
+                .iter()
+                .for_each(|part| assert!(error.contains(part), "{part:?} is not in {error}"));
         };
         refused(
             &[("features.0.weight", &[64, 3, 3, 3])],
@@ -322,7 +406,10 @@ mod tests {
         // The bottleneck blocks of ResNet-50 have a third convolution.
         let (stem, head) = (("conv1.weight", &[64, 3, 7, 7][..]), ("fc.weight", &[10, 512][..]));
         let block = ("layer1.0.conv1.weight", &[64, 64, 1, 1][..]);
-        refused(&[stem, head, block, ("layer1.0.conv3.weight", &[256, 64, 1, 1])], &["torchvision.safetensors"]);
+        refused(
+            &[stem, head, block, ("layer1.0.conv3.weight", &[256, 64, 1, 1])],
+            &["torchvision.safetensors"],
+        );
         refused(&[stem, head], &["torchvision.safetensors: tensors: expected a residual network"]);
     }
 
@@ -333,7 +420,11 @@ mod tests {
         let message = || ResNet::load(&path).unwrap_err().to_string();
         assert!(message().contains("network.safetensors: could not read"));
         std::fs::write(&path, "not safetensors").unwrap();
-        assert!(message().contains("expected safetensors, found a file that begins with"), "{}", message());
+        assert!(
+            message().contains("expected safetensors, found a file that begins with"),
+            "{}",
+            message()
+        );
 
         let network = ResNet::new(&tiny(), 3).unwrap();
         network.save(&path).unwrap();
@@ -350,7 +441,10 @@ mod tests {
         };
         let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
         let error = with(&|tensors| drop(tensors.remove("stages.1.0.bn2.bias")));
-        assert!(error.contains("stages.1.0.bn2.bias: expected a tensor of this name, found none"), "{error}");
+        assert!(
+            error.contains("stages.1.0.bn2.bias: expected a tensor of this name, found none"),
+            "{error}"
+        );
         let error = with(&|tensors| drop(tensors.insert("head.bias".into(), zeros(&[4]))));
         assert!(error.contains("head.bias: expected shape [5], found [4]"), "{error}");
         let error = with(&|tensors| drop(tensors.insert("extra".into(), zeros(&[1]))));

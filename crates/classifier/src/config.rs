@@ -11,8 +11,8 @@ const ROUNDING: f64 = 1e-9;
 /// A logit so low that its softmax weight underflows to 0.
 const NO_SHARE: f32 = -1e4;
 
-/// Shape of a residual network: a 7x7 stem of stride 1 without max-pool, then stages of basic blocks. Each stage
-/// doubles the channels and (except the first) halves the resolution.
+/// Shape of a residual network: a 7x7 stem of stride 1 without max-pool, then stages of basic
+/// blocks. Each stage doubles the channels and (except the first) halves the resolution.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetConfig {
@@ -24,9 +24,10 @@ pub struct NetConfig {
     pub input_channels: usize,
     /// Number of classes.
     pub classes: usize,
-    /// Standard deviation in pixels of a fixed Gaussian blur (9 x 9 pixels) in front of the network, with zero padding
-    /// after centering; `None` for no blur. The first author of the paper found its effect close to that of neural data
-    /// (Li et al., PLOS Computational Biology 2023).
+    /// Standard deviation in pixels of a fixed Gaussian blur (9 x 9 pixels) in front of the
+    /// network, with zero padding after centering; `None` for no blur. The first author of the
+    /// paper found its effect close to that of neural data (Li et al., PLOS Computational Biology
+    /// 2023).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blur: Option<f64>,
 }
@@ -44,7 +45,8 @@ impl NetConfig {
         self.blocks.len() + 1
     }
 
-    /// Number of convolutions between the images and each layer: 1, 5, 9, 13, 17 for ResNet18, as counted in the paper.
+    /// Number of convolutions between the images and each layer: 1, 5, 9, 13, 17 for ResNet18, as
+    /// counted in the paper.
     pub fn layer_depths(&self) -> Vec<usize> {
         let mut depth = 1;
         let stages = self.blocks.iter().map(|blocks| {
@@ -54,33 +56,46 @@ impl NetConfig {
         std::iter::once(1).chain(stages).collect()
     }
 
-    /// Smallest side, in pixels, of labeled images for which 4 x 4 pixels remain for the average pool before the head:
-    /// each stage but the first halves the image, rounding up. 25 for the four stages of a ResNet18.
+    /// Smallest side, in pixels, of labeled images for which 4 x 4 pixels remain for the average
+    /// pool before the head: each stage but the first halves the image, rounding up. 25 for the
+    /// four stages of a ResNet18.
     pub fn smallest_side(&self) -> usize {
         3 * (1 << self.blocks.len().saturating_sub(1)) + 1
     }
 
     pub(crate) fn check(&self) -> Result<()> {
-        let stages = (1..=8).contains(&self.blocks.len()) && self.blocks.iter().all(|blocks| *blocks > 0);
-        ensure("blocks", "1 to 8 stages of at least one block", stages, || format!("{:?}", self.blocks))?;
-        ensure("base_channels", "at least 1", self.base_channels > 0, || self.base_channels.to_string())?;
-        ensure("input_channels", "1 or 3", matches!(self.input_channels, 1 | 3), || self.input_channels.to_string())?;
-        ensure("classes", "2 to 256", (2..=256).contains(&self.classes), || self.classes.to_string())?;
+        let stages =
+            (1..=8).contains(&self.blocks.len()) && self.blocks.iter().all(|blocks| *blocks > 0);
+        ensure("blocks", "1 to 8 stages of at least one block", stages, || {
+            format!("{:?}", self.blocks)
+        })?;
+        ensure("base_channels", "at least 1", self.base_channels > 0, || {
+            self.base_channels.to_string()
+        })?;
+        ensure("input_channels", "1 or 3", matches!(self.input_channels, 1 | 3), || {
+            self.input_channels.to_string()
+        })?;
+        ensure("classes", "2 to 256", (2..=256).contains(&self.classes), || {
+            self.classes.to_string()
+        })?;
         let narrow = self.blur.is_none_or(|sigma| (0.2..=4.5).contains(&sigma));
-        ensure("blur", "0.2 to 4.5 pixels, as fits into 9 x 9 pixels", narrow, || format!("{:?}", self.blur))
+        ensure("blur", "0.2 to 4.5 pixels, as fits into 9 x 9 pixels", narrow, || {
+            format!("{:?}", self.blur)
+        })
     }
 }
 
-/// Which batches update the running statistics of the batch norms, which evaluation uses. In training, each batch of
-/// labeled images or of pairs is always normalized by its own statistics.
+/// Which batches update the running statistics of the batch norms, which evaluation uses. In
+/// training, each batch of labeled images or of pairs is always normalized by its own statistics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunningStatistics {
-    /// Labeled images only, so that a classifier is evaluated with the statistics of the images on which it was
-    /// trained, whatever the stimuli of its target look like.
+    /// Labeled images only, so that a classifier is evaluated with the statistics of the images on
+    /// which it was trained, whatever the stimuli of its target look like.
     #[default]
     Separate,
-    /// Both batches in turn, as in the public code pixel-reg, where stimuli pass the same batch norms.
+    /// Both batches in turn, as in the public code pixel-reg, where stimuli pass the same batch
+    /// norms.
     Shared,
 }
 
@@ -99,7 +114,8 @@ pub enum Mixture {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Centering {
-    /// By a running mean per channel with decay 0.9, updated from the pair batch before use, as in pixel-reg.
+    /// By a running mean per channel with decay 0.9, updated from the pair batch before use, as in
+    /// pixel-reg.
     #[default]
     Running,
     /// By the mean per channel over the pair batch.
@@ -113,14 +129,15 @@ pub enum RobustTraining {
     /// Neither.
     #[default]
     None,
-    /// Adds a copy of each image with Gaussian noise, whose standard deviation is drawn uniformly for each image up to
-    /// `std`, clipped to [0, 1]. The copies of 64 images at 32 x 32 cost as much as 16 pairs at 36 x 64.
+    /// Adds a copy of each image with Gaussian noise, whose standard deviation is drawn uniformly
+    /// for each image up to `std`, clipped to [0, 1]. The copies of 64 images at 32 x 32 cost as
+    /// much as 16 pairs at 36 x 64.
     Noise {
         /// Largest standard deviation, for images in [0, 1].
         std: f64,
     },
-    /// Adversarial training: replaces each image by the result of projected gradient ascent on the loss from a random
-    /// start (Madry et al., ICLR 2018), with the batch norms in training mode.
+    /// Adversarial training: replaces each image by the result of projected gradient ascent on the
+    /// loss from a random start (Madry et al., ICLR 2018), with the batch norms in training mode.
     Adversarial {
         /// Largest change of a pixel, for images in [0, 1].
         epsilon: f64,
@@ -129,13 +146,13 @@ pub enum RobustTraining {
     },
 }
 
-/// Settings of a training. The learning rate schedule is given in fractions of the training, so that it scales with
-/// `epochs`. The defaults are the paper's (section 3.3) or, if the paper does not say, those of the public code
-/// pixel-reg.
+/// Settings of a training. The learning rate schedule is given in fractions of the training, so
+/// that it scales with `epochs`. The defaults are the paper's (section 3.3) or, if the paper does
+/// not say, those of the public code pixel-reg.
 ///
-/// The channels and classes of the network are those of the labeled images. In text form, every setting has the name of
-/// its field; omitted settings have their defaults, unknown names are rejected, and [`TrainConfig::check`] rejects
-/// values out of range:
+/// The channels and classes of the network are those of the labeled images. In text form, every
+/// setting has the name of its field; omitted settings have their defaults, unknown names are
+/// rejected, and [`TrainConfig::check`] rejects values out of range:
 ///
 /// ```
 /// use brainprior_classifier::{Mixture, RobustTraining, TrainConfig};
@@ -176,20 +193,24 @@ pub struct TrainConfig {
     pub decay: f64,
     /// Fraction of the training between decays: 0.1 is every 4 of 40 epochs.
     pub decay_every: f64,
-    /// Fraction of the training after which the learning rate schedule restarts: 0.5 is epoch 20 of 40; 1 for never.
+    /// Fraction of the training after which the learning rate schedule restarts: 0.5 is epoch 20 of
+    /// 40; 1 for never.
     pub restart_at: f64,
     /// Momentum of SGD, in PyTorch's form.
     pub momentum: f64,
-    /// Weight decay of the convolutions and the head; scales, shifts, biases and gamma do not decay. The paper does not
-    /// say, and the default of pixel-reg is 0; 5e-4 is our choice, usual for these networks.
+    /// Weight decay of the convolutions and the head; scales, shifts, biases and gamma do not
+    /// decay. The paper does not say, and the default of pixel-reg is 0; 5e-4 is our choice, usual
+    /// for these networks.
     pub weight_decay: f64,
     /// Pairs of stimuli per step; 64 in the paper, 16 in pixel-reg.
     pub pairs: usize,
     /// Weight of the similarity loss.
     pub alpha: f64,
-    /// Fraction of the training over which alpha increases linearly from 0. `None` keeps it constant, as in the paper.
+    /// Fraction of the training over which alpha increases linearly from 0. `None` keeps it
+    /// constant, as in the paper.
     pub alpha_warm_up: Option<f64>,
-    /// Layers whose similarities are combined: 0 is the stem, s the output of stage s. `None` for all.
+    /// Layers whose similarities are combined: 0 is the stem, s the output of stage s. `None` for
+    /// all.
     pub layers: Option<Vec<usize>>,
     /// How the layers are combined.
     pub mixture: Mixture,
@@ -197,12 +218,13 @@ pub struct TrainConfig {
     pub centering: Centering,
     /// Targets are clamped to this absolute value, so that arctanh stays finite.
     pub target_limit: f64,
-    /// Factor of the similarity loss: 1 is the paper's formula; 4 reproduces pixel-reg, whose loss is four times as
-    /// large.
+    /// Factor of the similarity loss: 1 is the paper's formula; 4 reproduces pixel-reg, whose loss
+    /// is four times as large.
     pub loss_scale: f64,
     /// Which batches update the running statistics.
     pub running_statistics: RunningStatistics,
-    /// Fraction of the labeled images held out as validation images, which choose the best epoch; at least one image.
+    /// Fraction of the labeled images held out as validation images, which choose the best epoch;
+    /// at least one image.
     pub validation_fraction: f64,
     /// Whether labeled images are randomly cropped (reflect padding 4) and flipped horizontally.
     pub augmentation: bool,
@@ -213,7 +235,8 @@ pub struct TrainConfig {
     pub blur: Option<f64>,
     /// Whether to keep the network after every epoch on disk.
     pub snapshots: bool,
-    /// Precision of the training steps. Validation and the attacks of adversarial training always use f32.
+    /// Precision of the training steps. Validation and the attacks of adversarial training always
+    /// use f32.
     #[serde(skip_serializing_if = "Precision::is_f32")]
     pub precision: Precision,
 }
@@ -254,7 +277,13 @@ impl Default for TrainConfig {
 impl TrainConfig {
     /// Shape of the network for images with these channels and classes.
     pub fn net(&self, input_channels: usize, classes: usize) -> NetConfig {
-        NetConfig { blocks: self.blocks.clone(), base_channels: self.base_channels, input_channels, classes, blur: self.blur }
+        NetConfig {
+            blocks: self.blocks.clone(),
+            base_channels: self.base_channels,
+            input_channels,
+            classes,
+            blur: self.blur,
+        }
     }
 
     /// Checks the settings as far as possible without the data.
@@ -264,28 +293,48 @@ impl TrainConfig {
     pub fn check(&self) -> Result<()> {
         let any = NetConfig::default();
         self.net(any.input_channels, any.classes).check()?;
-        for (setting, value) in [("epochs", self.epochs), ("batch", self.batch), ("pairs", self.pairs)] {
+        for (setting, value) in
+            [("epochs", self.epochs), ("batch", self.batch), ("pairs", self.pairs)]
+        {
             ensure(setting, "at least 1", value > 0, || value.to_string())?;
         }
         // The random stream of an image numbers epochs in 24 bits.
         ensure("epochs", "at most 1000000", self.epochs <= 1_000_000, || self.epochs.to_string())?;
         let positive = |value: f64| value > 0.0 && value.is_finite();
-        for (setting, value) in [("learning_rate", self.learning_rate), ("loss_scale", self.loss_scale)] {
+        for (setting, value) in
+            [("learning_rate", self.learning_rate), ("loss_scale", self.loss_scale)]
+        {
             ensure(setting, "a positive number", positive(value), || value.to_string())?;
         }
         for (setting, value) in [("alpha", self.alpha), ("weight_decay", self.weight_decay)] {
-            ensure(setting, "a number of at least 0", value == 0.0 || positive(value), || value.to_string())?;
+            ensure(setting, "a number of at least 0", value == 0.0 || positive(value), || {
+                value.to_string()
+            })?;
         }
-        let parts = [("decay", self.decay), ("decay_every", self.decay_every), ("restart_at", self.restart_at)];
-        for (setting, value) in parts.into_iter().chain(self.alpha_warm_up.map(|part| ("alpha_warm_up", part))) {
-            ensure(setting, "above 0, at most 1", value > 0.0 && value <= 1.0, || value.to_string())?;
+        let parts = [
+            ("decay", self.decay),
+            ("decay_every", self.decay_every),
+            ("restart_at", self.restart_at),
+        ];
+        for (setting, value) in
+            parts.into_iter().chain(self.alpha_warm_up.map(|part| ("alpha_warm_up", part)))
+        {
+            ensure(setting, "above 0, at most 1", value > 0.0 && value <= 1.0, || {
+                value.to_string()
+            })?;
         }
         let limit = self.target_limit > 0.0 && self.target_limit <= LARGEST_TARGET;
-        ensure("target_limit", "above 0, at most 0.99999", limit, || self.target_limit.to_string())?;
+        ensure("target_limit", "above 0, at most 0.99999", limit, || {
+            self.target_limit.to_string()
+        })?;
         self.check_layers()?;
         self.check_robust_training()?;
-        for (setting, value) in [("momentum", self.momentum), ("validation_fraction", self.validation_fraction)] {
-            ensure(setting, "at least 0, below 1", (0.0..1.0).contains(&value), || value.to_string())?;
+        for (setting, value) in
+            [("momentum", self.momentum), ("validation_fraction", self.validation_fraction)]
+        {
+            ensure(setting, "at least 0, below 1", (0.0..1.0).contains(&value), || {
+                value.to_string()
+            })?;
         }
         Ok(())
     }
@@ -295,15 +344,21 @@ impl TrainConfig {
         let mut distinct = in_use.clone();
         distinct.sort_unstable();
         distinct.dedup();
-        let known = distinct.len() == in_use.len() && distinct.last().is_some_and(|layer| *layer <= self.blocks.len());
-        ensure("layers", "distinct numbers from 0 (the stem) to the number of stages, at least one", known, || {
-            format!("{in_use:?}")
-        })?;
+        let known = distinct.len() == in_use.len()
+            && distinct.last().is_some_and(|layer| *layer <= self.blocks.len());
+        ensure(
+            "layers",
+            "distinct numbers from 0 (the stem) to the number of stages, at least one",
+            known,
+            || format!("{in_use:?}"),
+        )?;
         let Mixture::Fixed(weights) = &self.mixture else { return Ok(()) };
         let usable = weights.len() == in_use.len()
             && weights.iter().all(|weight| *weight >= 0.0 && weight.is_finite())
             && weights.iter().any(|weight| *weight > 0.0);
-        ensure("mixture", "a weight of at least 0 for each layer in use, not all 0", usable, || format!("{weights:?}"))
+        ensure("mixture", "a weight of at least 0 for each layer in use, not all 0", usable, || {
+            format!("{weights:?}")
+        })
     }
 
     fn check_robust_training(&self) -> Result<()> {
@@ -311,12 +366,18 @@ impl TrainConfig {
         match self.robust_training {
             RobustTraining::None => Ok(()),
             RobustTraining::Noise { std } => {
-                ensure("robust_training.noise.std", "above 0, at most 1", size(std), || std.to_string())
+                ensure("robust_training.noise.std", "above 0, at most 1", size(std), || {
+                    std.to_string()
+                })
             }
             RobustTraining::Adversarial { epsilon, steps } => {
                 let within = "above 0, at most 1";
-                ensure("robust_training.adversarial.epsilon", within, size(epsilon), || epsilon.to_string())?;
-                ensure("robust_training.adversarial.steps", "at least 1", steps > 0, || steps.to_string())
+                ensure("robust_training.adversarial.epsilon", within, size(epsilon), || {
+                    epsilon.to_string()
+                })?;
+                ensure("robust_training.adversarial.steps", "at least 1", steps > 0, || {
+                    steps.to_string()
+                })
             }
         }
     }
@@ -326,8 +387,8 @@ impl TrainConfig {
         self.layers.clone().unwrap_or_else(|| (0..=self.blocks.len()).collect())
     }
 
-    /// Initial logits of gamma, one per layer of the network. The weight of an unused layer is exactly 0 and stays 0,
-    /// since its gradient is then also 0.
+    /// Initial logits of gamma, one per layer of the network. The weight of an unused layer is
+    /// exactly 0 and stays 0, since its gradient is then also 0.
     pub(crate) fn gamma_logits(&self) -> Vec<f32> {
         let mut logits = vec![NO_SHARE; self.blocks.len() + 1];
         let in_use = self.layers_in_use();
@@ -356,8 +417,8 @@ impl TrainConfig {
         self.learning_rate_from(step as f64 / steps as f64 + ROUNDING)
     }
 
-    /// Learning rate of the last step of an epoch, counted from 0: a snapshot of that epoch has completed as much of
-    /// the schedule.
+    /// Learning rate of the last step of an epoch, counted from 0: a snapshot of that epoch has
+    /// completed as much of the schedule.
     pub fn learning_rate_after(&self, epoch: usize) -> f64 {
         self.learning_rate_from((epoch + 1) as f64 / self.epochs as f64 - ROUNDING)
     }
@@ -368,7 +429,12 @@ impl TrainConfig {
     }
 }
 
-fn ensure(setting: &'static str, expected: &'static str, holds: bool, found: impl FnOnce() -> String) -> Result<()> {
+fn ensure(
+    setting: &'static str,
+    expected: &'static str,
+    holds: bool,
+    found: impl FnOnce() -> String,
+) -> Result<()> {
     if holds { Ok(()) } else { Err(Error::Setting { setting, expected, found: found() }) }
 }
 
@@ -384,7 +450,10 @@ mod tests {
                 let expected = 0.1 * 0.3f64.powi((epoch % (epochs / 2) / every) as i32);
                 for step in [0, 46] {
                     let found = config.learning_rate_at(epoch * 47 + step, epochs * 47);
-                    assert!((found - expected).abs() < 1e-12, "epoch {epoch} of {epochs}: {found} instead of {expected}");
+                    assert!(
+                        (found - expected).abs() < 1e-12,
+                        "epoch {epoch} of {epochs}: {found} instead of {expected}"
+                    );
                 }
             }
         }
@@ -398,20 +467,30 @@ mod tests {
             let config = TrainConfig { epochs, ..TrainConfig::default() };
             for epoch in 0..epochs {
                 let last = config.learning_rate_at((epoch + 1) * 47 - 1, epochs * 47);
-                assert!((config.learning_rate_after(epoch) - last).abs() < 1e-12, "epoch {epoch} of {epochs}");
+                assert!(
+                    (config.learning_rate_after(epoch) - last).abs() < 1e-12,
+                    "epoch {epoch} of {epochs}"
+                );
             }
         }
     }
 
-    /// This makes a shorter training a valid control for a longer one; a network from the middle of a schedule is not.
+    /// This makes a shorter training a valid control for a longer one; a network from the middle of
+    /// a schedule is not.
     #[test]
-    fn a_complete_training_stops_at_a_learning_rate_that_is_not_above_that_of_any_epoch_of_a_longer_one() {
+    fn a_complete_training_stops_at_a_learning_rate_that_is_not_above_that_of_any_epoch_of_a_longer_one()
+     {
         let of = |epochs| TrainConfig { epochs, ..TrainConfig::default() };
         for shorter in 1..=40 {
             let stop = of(shorter).learning_rate_after(shorter - 1);
             for longer in shorter..=40 {
-                let lowest = (0..longer).map(|epoch| of(longer).learning_rate_after(epoch)).fold(f64::INFINITY, f64::min);
-                assert!(stop <= lowest * (1.0 + 1e-12), "{shorter} epochs stop at {stop}, {longer} reach {lowest}");
+                let lowest = (0..longer)
+                    .map(|epoch| of(longer).learning_rate_after(epoch))
+                    .fold(f64::INFINITY, f64::min);
+                assert!(
+                    stop <= lowest * (1.0 + 1e-12),
+                    "{shorter} epochs stop at {stop}, {longer} reach {lowest}"
+                );
             }
         }
         // After a restart of the learning rate, such a network is not a valid control.
@@ -436,9 +515,18 @@ mod tests {
 
     #[test]
     fn gamma_starts_at_what_is_asked_for() {
-        let config = TrainConfig { layers: Some(vec![1, 3]), mixture: Mixture::Fixed(vec![3.0, 1.0]), ..TrainConfig::default() };
-        let shares: Vec<f64> = config.gamma_logits().iter().map(|logit| f64::from(*logit).exp()).collect();
-        assert!((shares[1] / shares[3] - 3.0).abs() < 1e-6 && [0, 2, 4].iter().all(|layer| shares[*layer] == 0.0), "{shares:?}");
+        let config = TrainConfig {
+            layers: Some(vec![1, 3]),
+            mixture: Mixture::Fixed(vec![3.0, 1.0]),
+            ..TrainConfig::default()
+        };
+        let shares: Vec<f64> =
+            config.gamma_logits().iter().map(|logit| f64::from(*logit).exp()).collect();
+        assert!(
+            (shares[1] / shares[3] - 3.0).abs() < 1e-6
+                && [0, 2, 4].iter().all(|layer| shares[*layer] == 0.0),
+            "{shares:?}"
+        );
         assert_eq!(TrainConfig::default().gamma_logits(), [0.0; 5]);
     }
 
@@ -446,22 +534,44 @@ mod tests {
     fn settings_out_of_range_are_named() {
         let check = |config: TrainConfig| config.check().unwrap_err().to_string();
         let default = TrainConfig::default;
-        assert!(check(TrainConfig { epochs: 0, ..default() }).starts_with("epochs: expected at least 1, found 0"));
-        assert!(check(TrainConfig { learning_rate: f64::NAN, ..default() }).contains("learning_rate"));
+        assert!(
+            check(TrainConfig { epochs: 0, ..default() })
+                .starts_with("epochs: expected at least 1, found 0")
+        );
+        assert!(
+            check(TrainConfig { learning_rate: f64::NAN, ..default() }).contains("learning_rate")
+        );
         assert!(check(TrainConfig { momentum: 1.0, ..default() }).contains("momentum"));
         assert!(check(TrainConfig { decay_every: 0.0, ..default() }).contains("decay_every"));
         assert!(check(TrainConfig { alpha: -1.0, ..default() }).contains("alpha"));
         assert!(check(TrainConfig { blocks: vec![2, 0], ..default() }).starts_with("blocks"));
-        assert!(check(TrainConfig { layers: Some(vec![1, 5]), ..default() }).starts_with("layers: expected distinct numbers"));
+        assert!(
+            check(TrainConfig { layers: Some(vec![1, 5]), ..default() })
+                .starts_with("layers: expected distinct numbers")
+        );
         assert!(check(TrainConfig { layers: Some(vec![1, 1]), ..default() }).contains("[1, 1]"));
-        assert!(check(TrainConfig { layers: Some(vec![]), ..default() }).contains("at least one, found []"));
-        assert!(check(TrainConfig { mixture: Mixture::Fixed(vec![1.0]), ..default() }).starts_with("mixture"));
+        assert!(
+            check(TrainConfig { layers: Some(vec![]), ..default() })
+                .contains("at least one, found []")
+        );
+        assert!(
+            check(TrainConfig { mixture: Mixture::Fixed(vec![1.0]), ..default() })
+                .starts_with("mixture")
+        );
         assert!(check(TrainConfig { target_limit: 1.0, ..default() }).contains("target_limit"));
-        assert!(check(TrainConfig { alpha_warm_up: Some(0.0), ..default() }).contains("alpha_warm_up"));
+        assert!(
+            check(TrainConfig { alpha_warm_up: Some(0.0), ..default() }).contains("alpha_warm_up")
+        );
         let noise = RobustTraining::Noise { std: 0.0 };
-        assert!(check(TrainConfig { robust_training: noise, ..default() }).starts_with("robust_training.noise.std"));
+        assert!(
+            check(TrainConfig { robust_training: noise, ..default() })
+                .starts_with("robust_training.noise.std")
+        );
         let attack = RobustTraining::Adversarial { epsilon: 0.01, steps: 0 };
-        assert!(check(TrainConfig { robust_training: attack, ..default() }).starts_with("robust_training.adversarial.steps"));
+        assert!(
+            check(TrainConfig { robust_training: attack, ..default() })
+                .starts_with("robust_training.adversarial.steps")
+        );
         default().check().unwrap();
     }
     #[test]

@@ -10,12 +10,14 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file cannot be read or written, or does not have the layout of `data-specs/checkpoint.toml` or of a training
-    /// state.
+    /// A file cannot be read or written, or does not have the layout of
+    /// `data-specs/checkpoint.toml` or of a training state.
     #[error(transparent)]
     File(#[from] FileError),
     /// A folder holds the state of a training with other settings, another seed or other data.
-    #[error("{path}: {difference}; the folder belongs to another training: use another folder or remove this one")]
+    #[error(
+        "{path}: {difference}; the folder belongs to another training: use another folder or remove this one"
+    )]
     OtherTraining {
         /// The state file.
         path: PathBuf,
@@ -71,7 +73,8 @@ pub enum Error {
     Images(#[from] brainprior_images::Error),
 }
 
-/// A loss that is not finite. The failing step is discarded, and the network of the last finished epoch is kept.
+/// A loss that is not finite. The failing step is discarded, and the network of the last finished
+/// epoch is kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Divergence {
     /// Epoch, from 0.
@@ -104,7 +107,12 @@ impl fmt::Display for Divergence {
         if let Some(similarity_loss) = self.similarity_loss {
             write!(f, ", similarity loss {similarity_loss}")?;
         }
-        write!(f, ") on a batch of {} labeled images ({})", self.images.len(), listed(&self.images))?;
+        write!(
+            f,
+            ") on a batch of {} labeled images ({})",
+            self.images.len(),
+            listed(&self.images)
+        )?;
         if let Some(pair) = self.first_pair {
             write!(f, " and the pairs from number {pair} on")?;
         }

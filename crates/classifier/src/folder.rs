@@ -8,7 +8,8 @@ const LOCK: &str = "training.lock";
 const BEST: &str = "best.safetensors";
 const LAST: &str = "last.safetensors";
 
-/// A folder that is locked against other training processes while this value lives, if the file system supports locks.
+/// A folder that is locked against other training processes while this value lives, if the file
+/// system supports locks.
 pub(crate) struct Folder {
     path: PathBuf,
     _lock: lock::Lock,
@@ -17,7 +18,8 @@ pub(crate) struct Folder {
 impl Folder {
     /// Locks the folder and removes what interrupted writes left in it.
     pub(crate) fn take(path: &Path) -> Result<Self> {
-        let lock = lock::try_take(&path.join(LOCK))?.ok_or_else(|| Error::Busy { folder: path.to_owned() })?;
+        let lock = lock::try_take(&path.join(LOCK))?
+            .ok_or_else(|| Error::Busy { folder: path.to_owned() })?;
         replace::sweep(path)?;
         Ok(Self { path: path.to_owned(), _lock: lock })
     }

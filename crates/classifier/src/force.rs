@@ -1,11 +1,12 @@
-//! The strength of a target. The same alpha is not equally strong for all targets: the similarity loss of a network
-//! with zero similarities is the mean of arctanh(target)^2, which differs a hundredfold between targets.
+//! The strength of a target. The same alpha is not equally strong for all targets: the similarity
+//! loss of a network with zero similarities is the mean of arctanh(target)^2, which differs a
+//! hundredfold between targets.
 
 use crate::{Error, Result, Target, TrainConfig};
 
 impl Target {
-    /// Mean of arctanh(target)^2 over all pairs, with targets clamped to `limit`: the similarity loss of a network
-    /// whose similarities are all 0. `None` without a target.
+    /// Mean of arctanh(target)^2 over all pairs, with targets clamped to `limit`: the similarity
+    /// loss of a network whose similarities are all 0. `None` without a target.
     pub fn mean_square(&self, limit: f64) -> Option<f64> {
         let (_, source) = self.pairs()?;
         // Same precision as for drawn pairs.
@@ -16,20 +17,25 @@ impl Target {
 }
 
 impl TrainConfig {
-    /// The force of a target: alpha times `loss_scale` times [`Target::mean_square`], in nats like the cross-entropy to
-    /// which it is added. `None` without a target.
+    /// The force of a target: alpha times `loss_scale` times [`Target::mean_square`], in nats like
+    /// the cross-entropy to which it is added. `None` without a target.
     pub fn force(&self, target: &Target) -> Option<f64> {
         Some(self.alpha * self.loss_scale * target.mean_square(self.target_limit)?)
     }
 
-    /// Sets alpha so that `target` has this force, which makes targets of different spread equally strong.
+    /// Sets alpha so that `target` has this force, which makes targets of different spread equally
+    /// strong.
     ///
     /// # Errors
-    /// Returns [`Error::Setting`] if the force is negative or not finite, and [`Error::Size`] if there is no target or
-    /// if it is 0 for every pair, so that no alpha gives it a force.
+    /// Returns [`Error::Setting`] if the force is negative or not finite, and [`Error::Size`] if
+    /// there is no target or if it is 0 for every pair, so that no alpha gives it a force.
     pub fn with_force(self, force: f64, target: &Target) -> Result<Self> {
         if !(force >= 0.0 && force.is_finite()) {
-            return Err(Error::Setting { setting: "force", expected: "a number of at least 0", found: force.to_string() });
+            return Err(Error::Setting {
+                setting: "force",
+                expected: "a number of at least 0",
+                found: force.to_string(),
+            });
         }
         let one = Self { alpha: 1.0, ..self };
         match one.force(target) {
@@ -59,7 +65,10 @@ mod tests {
 
     fn target(similarities: [f32; 3]) -> Target {
         let (stimuli, ids) = stimuli();
-        Target::Similarity { stimuli, matrix: SimilarityMatrix::new(ids, similarities.to_vec(), vec![]).unwrap() }
+        Target::Similarity {
+            stimuli,
+            matrix: SimilarityMatrix::new(ids, similarities.to_vec(), vec![]).unwrap(),
+        }
     }
 
     /// arctanh from its definition, in f64.
@@ -70,12 +79,18 @@ mod tests {
 
     #[test]
     fn the_force_is_alpha_times_the_mean_square_of_arctanh() {
-        let config = TrainConfig { alpha: 20.0, loss_scale: 4.0, target_limit: 0.5, ..TrainConfig::default() };
+        let config = TrainConfig {
+            alpha: 20.0,
+            loss_scale: 4.0,
+            target_limit: 0.5,
+            ..TrainConfig::default()
+        };
         let expected = 80.0 * naive(&[0.25, -0.125, 0.5]);
         assert!((config.force(&target([0.25, -0.125, 0.9])).unwrap() - expected).abs() < 1e-9);
         assert_eq!(config.force(&Target::None), None);
         let (stimuli, ids) = stimuli();
-        let pairs = SampledPairs::new(ids, vec![(0, 1, 0.25), (0, 2, -0.125), (1, 2, 0.5)], vec![]).unwrap();
+        let pairs = SampledPairs::new(ids, vec![(0, 1, 0.25), (0, 2, -0.125), (1, 2, 0.5)], vec![])
+            .unwrap();
         let sampled = Target::Pairs { stimuli, source: Arc::new(pairs) };
         assert!((config.force(&sampled).unwrap() - expected).abs() < 1e-9);
     }
@@ -93,9 +108,14 @@ mod tests {
 
     #[test]
     fn a_force_that_no_alpha_has_is_refused() {
-        let error = |force: f64, target: &Target| TrainConfig::default().with_force(force, target).unwrap_err().to_string();
+        let error = |force: f64, target: &Target| {
+            TrainConfig::default().with_force(force, target).unwrap_err().to_string()
+        };
         assert!(error(1.0, &target([0.0; 3])).contains("found 0 for every pair"));
         assert!(error(1.0, &Target::None).contains("found none"));
-        assert!(error(-1.0, &target([0.5; 3])).starts_with("force: expected a number of at least 0, found -1"));
+        assert!(
+            error(-1.0, &target([0.5; 3]))
+                .starts_with("force: expected a number of at least 0, found -1")
+        );
     }
 }

@@ -1,14 +1,16 @@
 #![doc = include_str!("../README.md")]
 //!
-//! The loss is cross-entropy + alpha x similarity loss. The cross-entropy is that of labeled images. The similarity
-//! loss is computed on pairs of stimuli: the similarity of a pair in the network, a learned combination over the stem
-//! and the stages, should match its entry in a [`SimilarityMatrix`](brainprior_similarity::SimilarityMatrix) of any
-//! origin (section 3 of the paper). Both batches pass through the same network. The learning rate schedule, centering
-//! and stem follow the paper or, if it does not say, the public code pixel-reg.
+//! The loss is cross-entropy + alpha x similarity loss. The cross-entropy is that of labeled
+//! images. The similarity loss is computed on pairs of stimuli: the similarity of a pair in the
+//! network, a learned combination over the stem and the stages, should match its entry in a
+//! [`SimilarityMatrix`](brainprior_similarity::SimilarityMatrix) of any origin (section 3 of the
+//! paper). Both batches pass through the same network. The learning rate schedule, centering and
+//! stem follow the paper or, if it does not say, the public code pixel-reg.
 //!
 //! The same seed gives the same bytes for any number of threads and after any interruption.
 //!
-//! The network is also a candle module, with weights from a `VarBuilder`: see [`ResNet::from_vars`].
+//! The network is also a candle module, with weights from a `VarBuilder`: see
+//! [`ResNet::from_vars`].
 
 mod adversarial;
 mod architecture;

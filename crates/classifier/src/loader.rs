@@ -1,4 +1,5 @@
-//! Batches of labeled images with random order and augmentation, determined by the seed and the step alone.
+//! Batches of labeled images with random order and augmentation, determined by the seed and the
+//! step alone.
 
 use crate::rng::Stream;
 use crate::{Result, RobustTraining, Split, TrainConfig};
@@ -40,7 +41,14 @@ impl<'a> Loader<'a> {
             RobustTraining::None | RobustTraining::Adversarial { .. } => None,
         };
         let (batch, augmentation) = (config.batch, config.augmentation);
-        Ok(Self { data, split: Split::new(data.len(), config, seed)?, batch, augmentation, noise, seed })
+        Ok(Self {
+            data,
+            split: Split::new(data.len(), config, seed)?,
+            batch,
+            augmentation,
+            noise,
+            seed,
+        })
     }
 
     /// Batches per epoch; the last one may be smaller.
@@ -60,9 +68,11 @@ impl<'a> Loader<'a> {
         order
     }
 
-    /// The images at `indices`, each augmented with its own random stream, followed by their noisy copies if requested.
+    /// The images at `indices`, each augmented with its own random stream, followed by their noisy
+    /// copies if requested.
     pub(crate) fn batch(&self, epoch: usize, indices: &[usize]) -> Result<LabeledBatch> {
-        let (channels, height, width) = (self.data.channels(), self.data.height(), self.data.width());
+        let (channels, height, width) =
+            (self.data.channels(), self.data.height(), self.data.width());
         let area = channels * height * width;
         let copies = 1 + usize::from(self.noise.is_some());
         let mut pixels = vec![0.0f32; copies * indices.len() * area];
@@ -78,14 +88,22 @@ impl<'a> Loader<'a> {
             random_crop_flip(&plain, height, width, PADDING, &mut generator, out)?;
         }
         if let Some(largest) = self.noise {
-            for ((image, copy), index) in clean.chunks_exact(area).zip(noisy.chunks_exact_mut(area)).zip(indices) {
+            for ((image, copy), index) in
+                clean.chunks_exact(area).zip(noisy.chunks_exact_mut(area)).zip(indices)
+            {
                 let mut generator = Stream::Noise.generator(self.seed, epoch, *index);
                 let std = generator.random_range(0.0..largest) as f32;
                 let normal = Normal::new(0.0f32, std).expect("a standard deviation of at least 0");
-                copy.iter_mut().zip(image).for_each(|(to, from)| *to = (from + normal.sample(&mut generator)).clamp(0.0, 1.0));
+                copy.iter_mut().zip(image).for_each(|(to, from)| {
+                    *to = (from + normal.sample(&mut generator)).clamp(0.0, 1.0)
+                });
             }
         }
-        let images = Tensor::from_vec(pixels, (copies * indices.len(), channels, height, width), &Device::Cpu)?;
+        let images = Tensor::from_vec(
+            pixels,
+            (copies * indices.len(), channels, height, width),
+            &Device::Cpu,
+        )?;
         let labels = indices.iter().map(|index| u32::from(self.data.label(*index)));
         let labels = labels.clone().chain(labels).take(copies * indices.len()).collect();
         Ok(LabeledBatch { images, labels, indices: indices.to_vec() })

@@ -4,7 +4,10 @@ use crate::architecture::{Architecture, Block, ConvNorm, Role, Slot};
 use crate::rng::Stream;
 use crate::{Error, NetConfig, Result, blur};
 use brainprior_images::LabeledImages;
-use brainprior_kernels::{Activation, BatchStatistics, Conv2dGeometry, FeatureMap, FixedStatistics, Precision, cross_entropy};
+use brainprior_kernels::{
+    Activation, BatchStatistics, Conv2dGeometry, FeatureMap, FixedStatistics, Precision,
+    cross_entropy,
+};
 use candle_core::{D, DType, Device, Tensor, Var};
 use rand::Rng;
 use std::sync::Arc;
@@ -18,11 +21,11 @@ const POOL: usize = 4;
 /// Evaluation batch size, fixed so that results do not depend on the caller.
 const EVALUATION_BATCH: usize = 250;
 
-/// A residual network with a 7x7 stem of stride 1 and no max-pool, the running statistics of its batch norms, and the
-/// layer weights gamma.
+/// A residual network with a 7x7 stem of stride 1 and no max-pool, the running statistics of its
+/// batch norms, and the layer weights gamma.
 ///
-/// Images enter in [0, 1] and are rescaled internally to 5 (x - 0.5). Tensors have the names of the equivalent PyTorch
-/// module's state dict; see `data-specs/checkpoint.toml`.
+/// Images enter in [0, 1] and are rescaled internally to 5 (x - 0.5). Tensors have the names of the
+/// equivalent PyTorch module's state dict; see `data-specs/checkpoint.toml`.
 ///
 /// ```
 /// use brainprior_classifier::{NetConfig, ResNet};
@@ -63,8 +66,8 @@ pub(crate) enum Pass<'a> {
 }
 
 impl ResNet {
-    /// Makes a network with random weights: convolutions and head uniform within 1 / sqrt(fan-in), PyTorch's default;
-    /// scales 1, shifts 0, gamma's logits 0.
+    /// Makes a network with random weights: convolutions and head uniform within 1 / sqrt(fan-in),
+    /// PyTorch's default; scales 1, shifts 0, gamma's logits 0.
     ///
     /// # Errors
     /// Returns [`Error::Setting`] if a setting is out of range.
@@ -89,7 +92,11 @@ impl ResNet {
     }
 
     /// Makes a network whose tensors come from `source`.
-    pub(crate) fn assemble(config: &NetConfig, batches: u64, mut source: impl FnMut(&Slot) -> Result<Tensor>) -> Result<Self> {
+    pub(crate) fn assemble(
+        config: &NetConfig,
+        batches: u64,
+        mut source: impl FnMut(&Slot) -> Result<Tensor>,
+    ) -> Result<Self> {
         let architecture = Architecture::new(config);
         let tensors = architecture.slots.iter().map(&mut source).collect::<Result<_>>()?;
         Ok(Self {
@@ -107,7 +114,11 @@ impl ResNet {
     /// # Errors
     /// Returns [`Error::Tensor`] if the device runs out of memory.
     pub fn to_device(&self, device: &Device) -> Result<Self> {
-        let tensors = self.tensors.iter().map(|tensor| tensor.to_device(device)).collect::<candle_core::Result<_>>()?;
+        let tensors = self
+            .tensors
+            .iter()
+            .map(|tensor| tensor.to_device(device))
+            .collect::<candle_core::Result<_>>()?;
         Ok(Self { tensors, ..self.clone() })
     }
 
@@ -116,8 +127,8 @@ impl ResNet {
         self.gamma_logits().device()
     }
 
-    /// The same network computed in another precision, sharing the tensors. Mixed precision is available on the CPU
-    /// only.
+    /// The same network computed in another precision, sharing the tensors. Mixed precision is
+    /// available on the CPU only.
     pub fn in_precision(&self, precision: Precision) -> Self {
         Self { precision, ..self.clone() }
     }
@@ -139,13 +150,18 @@ impl ResNet {
 
     /// Number of learned parameters.
     pub fn parameters(&self) -> usize {
-        self.named().filter(|(slot, _)| slot.role.learned()).map(|(_, tensor)| tensor.elem_count()).sum()
+        self.named()
+            .filter(|(slot, _)| slot.role.learned())
+            .map(|(_, tensor)| tensor.elem_count())
+            .sum()
     }
 
     /// Whether all values are finite.
     pub(crate) fn is_finite(&self) -> Result<bool> {
         // A sum is finite only if all its terms are; f32 values cannot overflow f64.
-        let finite = |tensor: &Tensor| Ok(tensor.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()?.is_finite());
+        let finite = |tensor: &Tensor| {
+            Ok(tensor.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()?.is_finite())
+        };
         self.tensors.iter().map(finite).try_fold(true, |all, one: Result<bool>| Ok(all && one?))
     }
 
@@ -161,12 +177,15 @@ impl ResNet {
 
     /// Names of the batch norms.
     pub(crate) fn norms(&self) -> impl Iterator<Item = &str> {
-        self.architecture.conv_norms().map(|layer| self.architecture.slots[layer.norm].name.trim_end_matches(".weight"))
+        self.architecture
+            .conv_norms()
+            .map(|layer| self.architecture.slots[layer.norm].name.trim_end_matches(".weight"))
     }
 
     /// The same network with these initial logits of gamma.
     pub(crate) fn with_gamma_logits(mut self, logits: Vec<f32>) -> Result<Self> {
-        self.tensors[self.architecture.gamma] = Tensor::from_vec(logits, self.config.layer_count(), &Device::Cpu)?;
+        self.tensors[self.architecture.gamma] =
+            Tensor::from_vec(logits, self.config.layer_count(), &Device::Cpu)?;
         Ok(self)
     }
 
@@ -191,26 +210,31 @@ impl ResNet {
 
     /// A copy that no later step changes.
     pub(crate) fn snapshot(&self) -> Result<Self> {
-        let tensors = self.tensors.iter().map(|tensor| Ok(tensor.copy()?.detach())).collect::<Result<_>>()?;
+        let tensors =
+            self.tensors.iter().map(|tensor| Ok(tensor.copy()?.detach())).collect::<Result<_>>()?;
         Ok(Self { tensors, ..self.clone() })
     }
 
-    /// Logits `[batch, classes]` of images `[batch, channels, height, width]` in [0, 1], using the running statistics.
-    /// Differentiable with respect to the images.
+    /// Logits `[batch, classes]` of images `[batch, channels, height, width]` in [0, 1], using the
+    /// running statistics. Differentiable with respect to the images.
     ///
     /// # Errors
-    /// Returns [`Error::Size`] if the images have another shape or are too small for the average pool before the head.
+    /// Returns [`Error::Size`] if the images have another shape or are too small for the average
+    /// pool before the head.
     pub fn logits(&self, images: &Tensor) -> Result<Tensor> {
         self.classify(images, &mut Pass::Evaluation)
     }
 
-    /// Outputs of the stem and each stage, `[batch, channels, height, width]` each, for images as in
-    /// [`ResNet::logits`]. These are the layers whose similarities are compared with a target.
+    /// Outputs of the stem and each stage, `[batch, channels, height, width]` each, for images as
+    /// in [`ResNet::logits`]. These are the layers whose similarities are compared with a target.
     ///
     /// # Errors
     /// Returns [`Error::Size`] if the images have another shape.
     pub fn layer_outputs(&self, images: &Tensor) -> Result<Vec<Tensor>> {
-        self.features(images, &mut Pass::Evaluation)?.iter().map(|layer| Ok(layer.tensor()?)).collect()
+        self.features(images, &mut Pass::Evaluation)?
+            .iter()
+            .map(|layer| Ok(layer.tensor()?))
+            .collect()
     }
 
     /// Weight of each layer in the similarity of the network: non-negative, summing to 1.
@@ -218,7 +242,8 @@ impl ResNet {
     /// # Errors
     /// Returns [`Error::Tensor`] if the device fails.
     pub fn gamma(&self) -> Result<Vec<f64>> {
-        let logits: Vec<f64> = self.gamma_logits().to_vec1::<f32>()?.into_iter().map(f64::from).collect();
+        let logits: Vec<f64> =
+            self.gamma_logits().to_vec1::<f32>()?.into_iter().map(f64::from).collect();
         let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let powers: Vec<f64> = logits.iter().map(|logit| (logit - largest).exp()).collect();
         let sum: f64 = powers.iter().sum();
@@ -234,24 +259,35 @@ impl ResNet {
         self.evaluate_at(data, &all)
     }
 
-    pub(crate) fn evaluate_at(&self, data: &LabeledImages, indices: &[usize]) -> Result<Evaluation> {
+    pub(crate) fn evaluate_at(
+        &self,
+        data: &LabeledImages,
+        indices: &[usize],
+    ) -> Result<Evaluation> {
         self.check_data(data)?;
         if indices.is_empty() {
-            return Err(Error::Size { what: "images to evaluate", expected: "at least one".into(), found: "none".into() });
+            return Err(Error::Size {
+                what: "images to evaluate",
+                expected: "at least one".into(),
+                found: "none".into(),
+            });
         }
         let network = self.detached();
         let (mut loss, mut correct) = (0.0, 0);
         for part in indices.chunks(EVALUATION_BATCH) {
             let shape = (part.len(), data.channels(), data.height(), data.width());
             let mut pixels = vec![0.0; part.len() * shape.1 * shape.2 * shape.3];
-            for (index, image) in part.iter().zip(pixels.chunks_exact_mut(shape.1 * shape.2 * shape.3)) {
+            for (index, image) in
+                part.iter().zip(pixels.chunks_exact_mut(shape.1 * shape.2 * shape.3))
+            {
                 data.pixels_unit(*index, image);
             }
             let labels: Vec<u32> = part.iter().map(|index| u32::from(data.label(*index))).collect();
             let logits = network.logits(&Tensor::from_vec(pixels, shape, self.device())?)?;
             correct += count_correct(&logits, &labels)?;
             let labels = Tensor::from_vec(labels, part.len(), self.device())?;
-            loss += f64::from(cross_entropy(&logits, &labels)?.to_scalar::<f32>()?) * part.len() as f64;
+            loss +=
+                f64::from(cross_entropy(&logits, &labels)?.to_scalar::<f32>()?) * part.len() as f64;
         }
         let count = indices.len() as f64;
         Ok(Evaluation { loss: loss / count, accuracy: correct as f64 / count })
@@ -260,7 +296,11 @@ impl ResNet {
     pub(crate) fn check_data(&self, data: &LabeledImages) -> Result<()> {
         let agree = |what, expected: usize, found: usize| {
             let found = found.to_string();
-            if found == expected.to_string() { Ok(()) } else { Err(Error::Size { what, expected: expected.to_string(), found }) }
+            if found == expected.to_string() {
+                Ok(())
+            } else {
+                Err(Error::Size { what, expected: expected.to_string(), found })
+            }
         };
         agree("channels of the labeled images", self.config.input_channels, data.channels())?;
         agree("classes of the labeled images", self.config.classes, data.classes())?;
@@ -268,8 +308,15 @@ impl ResNet {
         if data.height().min(data.width()) < side {
             return Err(Error::Size {
                 what: "pixels of the labeled images",
-                expected: format!("at least {side} x {side} for {} stages", self.config.blocks.len()),
-                found: format!("{} x {}; enlarge the images or train a network with fewer stages", data.height(), data.width()),
+                expected: format!(
+                    "at least {side} x {side} for {} stages",
+                    self.config.blocks.len()
+                ),
+                found: format!(
+                    "{} x {}; enlarge the images or train a network with fewer stages",
+                    data.height(),
+                    data.width()
+                ),
             });
         }
         Ok(())
@@ -284,7 +331,8 @@ impl ResNet {
         let last = features.pop().expect("a network has at least one stage");
         let mut pooled = last.average_pool(POOL, POOL)?.flatten_from(2)?;
         pooled = if pooled.dim(2)? == 1 { pooled.squeeze(2)? } else { pooled.mean(2)? };
-        let (weight, bias) = (&self.tensors[self.architecture.head], &self.tensors[self.architecture.head + 1]);
+        let (weight, bias) =
+            (&self.tensors[self.architecture.head], &self.tensors[self.architecture.head + 1]);
         Ok(pooled.matmul(&weight.t()?)?.broadcast_add(bias)?)
     }
 
@@ -293,7 +341,12 @@ impl ResNet {
     }
 
     /// Outputs of the layers up to number `last`; later layers are not computed.
-    pub(crate) fn features_up_to(&self, images: &Tensor, last: usize, pass: &mut Pass) -> Result<Vec<FeatureMap>> {
+    pub(crate) fn features_up_to(
+        &self,
+        images: &Tensor,
+        last: usize,
+        pass: &mut Pass,
+    ) -> Result<Vec<FeatureMap>> {
         let channels = images.dims4()?.1;
         if channels != self.config.input_channels || images.dtype() != DType::F32 {
             return Err(Error::Size {
@@ -308,7 +361,8 @@ impl ResNet {
         };
         let input = FeatureMap::new(&images)?.in_precision(self.precision)?;
         let mut layers = Vec::with_capacity(self.config.layer_count());
-        let mut x = self.conv_norm(&self.architecture.stem, &input, None, Activation::Relu, pass)?;
+        let mut x =
+            self.conv_norm(&self.architecture.stem, &input, None, Activation::Relu, pass)?;
         for stage in &self.architecture.stages[..last] {
             layers.push(x.clone());
             for block in stage {
@@ -336,13 +390,22 @@ impl ResNet {
         activation: Activation,
         pass: &mut Pass,
     ) -> Result<FeatureMap> {
-        let geometry = Conv2dGeometry { stride: layer.stride, padding: layer.padding, ..Conv2dGeometry::default() };
+        let geometry = Conv2dGeometry {
+            stride: layer.stride,
+            padding: layer.padding,
+            ..Conv2dGeometry::default()
+        };
         let x = x.conv2d(&self.tensors[layer.weight], geometry)?;
-        let [scale, shift, mean, variance] = std::array::from_fn(|part| &self.tensors[layer.norm + part]);
+        let [scale, shift, mean, variance] =
+            std::array::from_fn(|part| &self.tensors[layer.norm + part]);
         match pass {
             Pass::Evaluation => {
                 // Variables of a `VarMap` are statistics here too, not parameters.
-                let statistics = FixedStatistics { mean: &mean.detach(), variance: &variance.detach(), eps: EPSILON };
+                let statistics = FixedStatistics {
+                    mean: &mean.detach(),
+                    variance: &variance.detach(),
+                    eps: EPSILON,
+                };
                 Ok(x.batch_norm_eval(scale, shift, statistics, residual, activation)?)
             }
             Pass::Training(statistics) => {
@@ -373,7 +436,10 @@ impl ResNet {
     }
 
     /// Running statistics by slot after one more batch; variances are unbiased, as in PyTorch.
-    fn running_after(&self, statistics: &[(usize, BatchStatistics)]) -> Result<Vec<(usize, Tensor)>> {
+    fn running_after(
+        &self,
+        statistics: &[(usize, BatchStatistics)],
+    ) -> Result<Vec<(usize, Tensor)>> {
         let parts = statistics.iter().flat_map(|(norm, batch)| {
             let unbiased = batch.count as f64 / (batch.count.max(2) - 1) as f64;
             [(norm + 2, &batch.mean, 1.0), (norm + 3, &batch.variance, unbiased)]
@@ -395,6 +461,8 @@ pub(crate) fn mixture(logits: &Tensor) -> Result<Tensor> {
 /// Number of rows whose largest score is at the label; ties go to the first class.
 pub(crate) fn count_correct(logits: &Tensor, labels: &[u32]) -> Result<usize> {
     let rows = logits.detach().to_vec2::<f32>()?;
-    let best = |row: &[f32]| (1..row.len()).fold(0, |best, index| if row[index] > row[best] { index } else { best });
+    let best = |row: &[f32]| {
+        (1..row.len()).fold(0, |best, index| if row[index] > row[best] { index } else { best })
+    };
     Ok(rows.iter().zip(labels).filter(|(row, label)| best(row) == **label as usize).count())
 }

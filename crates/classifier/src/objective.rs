@@ -1,4 +1,5 @@
-//! The joint loss: cross-entropy of labeled images and agreement of similarities on pairs of stimuli.
+//! The joint loss: cross-entropy of labeled images and agreement of similarities on pairs of
+//! stimuli.
 
 use crate::network::{Pass, mixture};
 use crate::pairs::PairBatch;
@@ -10,9 +11,9 @@ use std::collections::BTreeMap;
 /// Weight of the old mean at each update, as in pixel-reg.
 const DECAY: f64 = 0.9;
 
-/// Running mean of each channel and layer over the pairs, used to center features before they are compared. It starts
-/// at zero, is updated from a batch before that batch is centered, and is not differentiated (pixel-reg). Empty if each
-/// batch is centered by its own mean.
+/// Running mean of each channel and layer over the pairs, used to center features before they are
+/// compared. It starts at zero, is updated from a batch before that batch is centered, and is not
+/// differentiated (pixel-reg). Empty if each batch is centered by its own mean.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Centers(BTreeMap<usize, Tensor>);
 
@@ -32,7 +33,8 @@ impl Centers {
         &self.0
     }
 
-    /// Updates and returns the center of layer `layer` for features `[batch, channels, height, width]`.
+    /// Updates and returns the center of layer `layer` for features `[batch, channels, height,
+    /// width]`.
     fn update(&mut self, layer: usize, features: &FeatureMap) -> Result<Tensor> {
         let mean = features.channel_means()?.affine(1.0 - DECAY, 0.0)?;
         let center = match self.0.get(&layer) {
@@ -53,7 +55,11 @@ pub(crate) struct Classification {
 }
 
 /// Runs labeled images (`[batch, channels, height, width]`, labels `[batch]`) in training mode.
-pub(crate) fn classification(network: &ResNet, images: &Tensor, labels: &Tensor) -> Result<Classification> {
+pub(crate) fn classification(
+    network: &ResNet,
+    images: &Tensor,
+    labels: &Tensor,
+) -> Result<Classification> {
     let mut statistics = Vec::new();
     let logits = network.classify(images, &mut Pass::Training(&mut statistics))?;
     Ok(Classification { loss: cross_entropy(&logits, labels)?, logits, statistics })
@@ -61,14 +67,16 @@ pub(crate) fn classification(network: &ResNet, images: &Tensor, labels: &Tensor)
 
 /// Results of a batch of pairs.
 pub(crate) struct PairSimilarity {
-    /// `loss_scale` times the mean of (arctanh S - arctanh target)^2 (section 3.2 of the paper), differentiable.
+    /// `loss_scale` times the mean of (arctanh S - arctanh target)^2 (section 3.2 of the paper),
+    /// differentiable.
     pub(crate) loss: Tensor,
     /// S of each pair, `[pairs]`: cosines of centered features at each layer, combined by gamma.
     pub(crate) similarity: Tensor,
     pub(crate) statistics: Vec<(usize, BatchStatistics)>,
 }
 
-/// Runs both images of each pair through the network as one batch in training mode, up to the last layer in use.
+/// Runs both images of each pair through the network as one batch in training mode, up to the last
+/// layer in use.
 pub(crate) fn pair_similarity(
     network: &ResNet,
     pairs: &PairBatch,
@@ -90,11 +98,17 @@ pub(crate) fn pair_similarity(
             })
         })
         .collect::<Result<Vec<Tensor>>>()?;
-    let logits =
-        in_use.iter().map(|layer| network.gamma_logits().narrow(0, *layer, 1)).collect::<candle_core::Result<Vec<_>>>()?;
+    let logits = in_use
+        .iter()
+        .map(|layer| network.gamma_logits().narrow(0, *layer, 1))
+        .collect::<candle_core::Result<Vec<_>>>()?;
     let shares = mixture(&Tensor::cat(&logits, 0)?)?;
     let similarity = Tensor::stack(&cosines, 1)?.matmul(&shares)?.squeeze(1)?;
-    let loss = arctanh_squared_loss(&similarity, &pairs.target.to_device(network.device())?, config.loss_scale)?;
+    let loss = arctanh_squared_loss(
+        &similarity,
+        &pairs.target.to_device(network.device())?,
+        config.loss_scale,
+    )?;
     Ok(PairSimilarity { loss, similarity, statistics })
 }
 

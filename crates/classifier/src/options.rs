@@ -38,6 +38,10 @@ impl fmt::Debug for TrainOptions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { device, seed, observer } = self;
         let mut shown = f.debug_struct("TrainOptions");
-        shown.field("device", device).field("seed", seed).field("observed", &observer.is_some()).finish()
+        shown
+            .field("device", device)
+            .field("seed", seed)
+            .field("observed", &observer.is_some())
+            .finish()
     }
 }

@@ -1,9 +1,10 @@
 //! Pairs of stimuli with their target similarities, drawn without replacement.
 //!
-//! All pairs are numbered, those of a matrix along its packed triangle, and visited in random order, each once before
-//! any repeats. The order of 12.5 million pairs is not stored: a Feistel network, keyed by the seed and the number of
-//! the pass, permutes the numbers below a power of four, and results beyond the last pair are permuted again until they
-//! are in range (cycle walking, at most four rounds on average). The pairs of any step thus depend on its number alone,
+//! All pairs are numbered, those of a matrix along its packed triangle, and visited in random
+//! order, each once before any repeats. The order of 12.5 million pairs is not stored: a Feistel
+//! network, keyed by the seed and the number of the pass, permutes the numbers below a power of
+//! four, and results beyond the last pair are permuted again until they are in range (cycle
+//! walking, at most four rounds on average). The pairs of any step thus depend on its number alone,
 //! which makes training resumable.
 
 use crate::rng::Stream;
@@ -14,8 +15,8 @@ use rand::Rng;
 
 const ROUNDS: usize = 6;
 
-/// Numbers of the `count` pairs of a training starting with the `start`-th, out of `all` pairs: each comes once before
-/// any repeats.
+/// Numbers of the `count` pairs of a training starting with the `start`-th, out of `all` pairs:
+/// each comes once before any repeats.
 ///
 /// # Panics
 /// Panics if `all` is 0.
@@ -43,7 +44,11 @@ impl Permutation {
     fn new(count: u64, seed: u64, pass: usize) -> Self {
         let bits = u64::BITS - (count - 1).leading_zeros();
         let mut generator = Stream::Pairs.generator(seed, pass, 0);
-        Self { count, half_bits: bits.div_ceil(2).max(1), keys: std::array::from_fn(|_| generator.random()) }
+        Self {
+            count,
+            half_bits: bits.div_ceil(2).max(1),
+            keys: std::array::from_fn(|_| generator.random()),
+        }
     }
 
     fn at(&self, mut number: u64) -> u64 {
@@ -93,12 +98,22 @@ pub(crate) struct PairBatch {
 
 impl<'a> Pairs<'a> {
     /// The pairs of a target, if it has any; grayscale stimuli are repeated over `channels`.
-    pub(crate) fn new(target: &'a Target, channels: usize, limit: f64, seed: u64) -> Result<Option<Self>> {
+    pub(crate) fn new(
+        target: &'a Target,
+        channels: usize,
+        limit: f64,
+        seed: u64,
+    ) -> Result<Option<Self>> {
         let Some((stimuli, source)) = target.pairs() else { return Ok(None) };
         let place = |(index, id): (usize, &brainprior_images::ImageId)| {
-            stimuli.position(*id).ok_or(Error::MissingStimulus { index, id: *id, stimuli: stimuli.len() })
+            stimuli.position(*id).ok_or(Error::MissingStimulus {
+                index,
+                id: *id,
+                stimuli: stimuli.len(),
+            })
         };
-        let positions = source.ids().iter().enumerate().map(place).collect::<Result<Vec<usize>>>()?;
+        let positions =
+            source.ids().iter().enumerate().map(place).collect::<Result<Vec<usize>>>()?;
         Ok(Some(Self { stimuli, source, positions, seed, channels, limit: limit as f32 }))
     }
 
@@ -109,11 +124,14 @@ impl<'a> Pairs<'a> {
         let mut target = Vec::with_capacity(count);
         let (first, second) = images.split_at_mut(count * area);
         let rows = first.chunks_exact_mut(area).zip(second.chunks_exact_mut(area));
-        for (number, (first, second)) in pair_numbers(self.source.count(), self.seed, (step * count) as u64, count).zip(rows) {
+        for (number, (first, second)) in
+            pair_numbers(self.source.count(), self.seed, (step * count) as u64, count).zip(rows)
+        {
             let (i, j, similarity) = self.source.pair(number);
             for (row, image) in [(first, i), (second, j)] {
                 let image = self.stimuli.image(self.positions[image]);
-                row.chunks_exact_mut(image.len()).for_each(|channel| channel.copy_from_slice(image));
+                row.chunks_exact_mut(image.len())
+                    .for_each(|channel| channel.copy_from_slice(image));
             }
             target.push(similarity.clamp(-self.limit, self.limit));
         }
@@ -149,7 +167,8 @@ mod tests {
     #[test]
     fn orders_look_random() {
         let permutation = Permutation::new(12_497_500, 1, 0);
-        let drawn: Vec<f64> = (0..20_000).map(|number| permutation.at(number) as f64 / 12_497_500.0).collect();
+        let drawn: Vec<f64> =
+            (0..20_000).map(|number| permutation.at(number) as f64 / 12_497_500.0).collect();
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
         let centered: Vec<f64> = drawn.iter().map(|value| value - 0.5).collect();
         let neighbors: Vec<f64> = centered.windows(2).map(|pair| pair[0] * pair[1]).collect();

@@ -2,8 +2,8 @@
 
 use crate::{Evaluation, ResNet};
 
-/// Results of one epoch. Losses, training accuracy and pair correlation are means over the epoch's batches in training
-/// mode; validation uses the running statistics at the end of the epoch.
+/// Results of one epoch. Losses, training accuracy and pair correlation are means over the epoch's
+/// batches in training mode; validation uses the running statistics at the end of the epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EpochReport {
     /// Epoch, from 0.
@@ -20,8 +20,8 @@ pub struct EpochReport {
     pub validation_loss: f64,
     /// Accuracy on the validation images.
     pub validation_accuracy: f64,
-    /// Pearson correlation of the network's similarities with the target's. `None` without a target, or if either is
-    /// constant.
+    /// Pearson correlation of the network's similarities with the target's. `None` without a
+    /// target, or if either is constant.
     pub pair_correlation: Option<f64>,
     /// Weight of each layer in the similarity.
     pub gamma: Vec<f64>,
@@ -151,7 +151,12 @@ impl Tally {
     }
 
     /// The report of the epoch.
-    pub(crate) fn report(&self, epoch: usize, validation: Evaluation, gamma: Vec<f64>) -> EpochReport {
+    pub(crate) fn report(
+        &self,
+        epoch: usize,
+        validation: Evaluation,
+        gamma: Vec<f64>,
+    ) -> EpochReport {
         let images = self.images as f64;
         EpochReport {
             epoch,

@@ -6,8 +6,8 @@ use rand::seq::SliceRandom;
 
 /// The labeled images of a training, split at random into training and validation images.
 ///
-/// Every choice (of an epoch, a setting, or a target of labels) is made on one of these two parts, never on the images
-/// on which results are reported.
+/// Every choice (of an epoch, a setting, or a target of labels) is made on one of these two parts,
+/// never on the images on which results are reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
     training: Vec<usize>,
@@ -15,7 +15,8 @@ pub struct Split {
 }
 
 impl Split {
-    /// Splits `images` labeled images with these settings and this seed; at least one image is held out.
+    /// Splits `images` labeled images with these settings and this seed; at least one image is held
+    /// out.
     /// # Errors
     /// Returns [`Error::Size`] if no training images would remain.
     pub fn new(images: usize, config: &TrainConfig, seed: u64) -> Result<Self> {

@@ -20,7 +20,12 @@ const ADVICE: &str = "use another folder, or remove this one and train again";
 const FILE: &str = "training-state.safetensors";
 
 /// Everything that must match for a training to be resumed.
-pub(crate) fn identity(data: &LabeledImages, target: &Target, config: &TrainConfig, seed: u64) -> Identity {
+pub(crate) fn identity(
+    data: &LabeledImages,
+    target: &Target,
+    config: &TrainConfig,
+    seed: u64,
+) -> Identity {
     let mut images = Hasher::default();
     for size in [data.channels(), data.height(), data.width(), data.classes()] {
         images.update(&(size as u64).to_le_bytes());
@@ -34,7 +39,9 @@ pub(crate) fn identity(data: &LabeledImages, target: &Target, config: &TrainConf
         // A stimulus is identified by its content.
         pairs.update(&source.fingerprint());
     }
-    Identity::new(config, seed).input("labeled images", images.finish()).input("target", pairs.finish())
+    Identity::new(config, seed)
+        .input("labeled images", images.finish())
+        .input("target", pairs.finish())
 }
 
 /// Kind of the file.
@@ -92,11 +99,23 @@ impl State {
         let mut tensors = BTreeMap::new();
         collect(&self.network, "network.", &mut tensors);
         collect(&self.best, "best.", &mut tensors);
-        tensors.extend(self.velocities.iter().map(|(name, tensor)| (format!("velocities.{name}"), tensor.clone())));
-        tensors.extend(self.centers.tensors().iter().map(|(layer, center)| (format!("centers.{layer}"), center.clone())));
+        tensors.extend(
+            self.velocities
+                .iter()
+                .map(|(name, tensor)| (format!("velocities.{name}"), tensor.clone())),
+        );
+        tensors.extend(
+            self.centers
+                .tensors()
+                .iter()
+                .map(|(layer, center)| (format!("centers.{layer}"), center.clone())),
+        );
         let rows: Vec<f64> = self.epochs.iter().flat_map(EpochReport::row).collect();
         let columns = EpochReport::columns(self.network.config().layer_count());
-        tensors.insert("epochs".into(), Tensor::from_vec(rows, (self.epochs.len(), columns), &Device::Cpu)?);
+        tensors.insert(
+            "epochs".into(),
+            Tensor::from_vec(rows, (self.epochs.len(), columns), &Device::Cpu)?,
+        );
         let header = Header {
             kind: kind(),
             identity: identity.clone(),
@@ -116,7 +135,9 @@ impl State {
         let found: Kind = file.header()?;
         if found != kind() {
             let found = format!("{}, version {}", found.format, found.version);
-            return Err(file.mismatch("metadata", format!("{FORMAT}, version {VERSION}"), found).into());
+            return Err(file
+                .mismatch("metadata", format!("{FORMAT}, version {VERSION}"), found)
+                .into());
         }
         let found: Header = file.header()?;
         if let Some(difference) = identity.first_difference(&found.identity) {
@@ -126,13 +147,17 @@ impl State {
         let velocities = names
             .iter()
             .filter_map(|name| name.strip_prefix("velocities.").map(|short| (name, short)))
-            .map(|(name, short)| Ok((short.to_owned(), tensor(&file, name, file.tensor(name)?.shape())?)))
+            .map(|(name, short)| {
+                Ok((short.to_owned(), tensor(&file, name, file.tensor(name)?.shape())?))
+            })
             .collect::<Result<_>>()?;
         let centers = Architecture::layer_channels(net)
             .into_iter()
             .enumerate()
             .filter(|(layer, _)| names.contains(&format!("centers.{layer}")))
-            .map(|(layer, channels)| Ok((layer, tensor(&file, &format!("centers.{layer}"), &[channels])?)))
+            .map(|(layer, channels)| {
+                Ok((layer, tensor(&file, &format!("centers.{layer}"), &[channels])?))
+            })
             .collect::<Result<_>>()?;
         let columns = EpochReport::columns(net.layer_count());
         let done = file.tensor("epochs")?.shape().first().copied().unwrap_or_default();
@@ -143,7 +168,11 @@ impl State {
             centers: Centers::from_tensors(centers),
             best: restore(&file, "best.", net, found.best_batches)?,
             best_epoch: found.best_epoch,
-            epochs: rows.chunks_exact(columns).enumerate().map(|(epoch, row)| EpochReport::from_row(epoch, row)).collect(),
+            epochs: rows
+                .chunks_exact(columns)
+                .enumerate()
+                .map(|(epoch, row)| EpochReport::from_row(epoch, row))
+                .collect(),
         }))
     }
 }

@@ -12,16 +12,17 @@ use std::sync::Arc;
 pub enum Target {
     /// Cross-entropy only, without pairs.
     None,
-    /// Similarities of pairs of grayscale stimuli, of any origin: predicted responses, single trials, shuffled
-    /// identities, or pixels.
+    /// Similarities of pairs of grayscale stimuli, of any origin: predicted responses, single
+    /// trials, shuffled identities, or pixels.
     Similarity {
-        /// The images, possibly among others; their size may differ from that of the labeled images.
+        /// The images, possibly among others; their size may differ from that of the labeled
+        /// images.
         stimuli: StimulusSet,
         /// The similarities, by image identity.
         matrix: SimilarityMatrix,
     },
-    /// Similarities that are not stored as a matrix: a sample of pairs ([`SampledPairs`]), or pairs whose similarity is
-    /// computed when they are drawn.
+    /// Similarities that are not stored as a matrix: a sample of pairs ([`SampledPairs`]), or pairs
+    /// whose similarity is computed when they are drawn.
     Pairs {
         /// The images, as above.
         stimuli: StimulusSet,
@@ -41,8 +42,8 @@ impl Target {
     }
 }
 
-/// Numbered pairs of images with their similarities. A training draws the numbers in random order, each once before any
-/// repeats, and asks for the same pair again after an interruption.
+/// Numbered pairs of images with their similarities. A training draws the numbers in random order,
+/// each once before any repeats, and asks for the same pair again after an interruption.
 pub trait PairSource: Debug + Send + Sync {
     /// Identities of the images.
     fn ids(&self) -> &[ImageId];
@@ -50,8 +51,8 @@ pub trait PairSource: Debug + Send + Sync {
     /// Number of pairs, at least 1.
     fn count(&self) -> u64;
 
-    /// Indices of both images in [`PairSource::ids`], and their similarity in [-1, 1]. The result must be the same
-    /// every time for the same `number` below [`PairSource::count`].
+    /// Indices of both images in [`PairSource::ids`], and their similarity in [-1, 1]. The result
+    /// must be the same every time for the same `number` below [`PairSource::count`].
     fn pair(&self, number: u64) -> (usize, usize, f32);
 
     /// How the pairs were made, one entry per step.
@@ -103,8 +104,8 @@ pub(crate) fn pair_at(images: usize, index: usize) -> (usize, usize) {
     (row, row + 1 + index - start(row))
 }
 
-/// A stored sample of the pairs of a set of images: for example of a matrix too large for memory, or only pairs whose
-/// similarity lies in a range (Attias et al. 2024).
+/// A stored sample of the pairs of a set of images: for example of a matrix too large for memory,
+/// or only pairs whose similarity lies in a range (Attias et al. 2024).
 #[derive(Clone, Debug, PartialEq)]
 pub struct SampledPairs {
     ids: Vec<ImageId>,
@@ -116,10 +117,16 @@ impl SampledPairs {
     /// Makes a sample of pairs `(i, j, similarity)` of images `i` and `j` in `ids`.
     ///
     /// # Errors
-    /// Returns [`Error::Size`] if there are no pairs, an index is out of range, an image is paired with itself, or a
-    /// similarity is outside [-1, 1].
-    pub fn new(ids: Vec<ImageId>, pairs: Vec<(u32, u32, f32)>, provenance: Vec<String>) -> Result<Self> {
-        let wrong = |expected: String, found: String| Err(Error::Size { what: "pairs of a sample", expected, found });
+    /// Returns [`Error::Size`] if there are no pairs, an index is out of range, an image is paired
+    /// with itself, or a similarity is outside [-1, 1].
+    pub fn new(
+        ids: Vec<ImageId>,
+        pairs: Vec<(u32, u32, f32)>,
+        provenance: Vec<String>,
+    ) -> Result<Self> {
+        let wrong = |expected: String, found: String| {
+            Err(Error::Size { what: "pairs of a sample", expected, found })
+        };
         if pairs.is_empty() {
             return wrong("at least one".into(), "none".into());
         }
@@ -136,7 +143,10 @@ impl SampledPairs {
     ///
     /// # Errors
     /// Returns [`Error::Size`] if there are none.
-    pub fn in_range(matrix: &SimilarityMatrix, range: std::ops::RangeInclusive<f32>) -> Result<Self> {
+    pub fn in_range(
+        matrix: &SimilarityMatrix,
+        range: std::ops::RangeInclusive<f32>,
+    ) -> Result<Self> {
         let place = |(index, similarity): (usize, &f32)| {
             let (i, j) = pair_at(matrix.len(), index);
             (i as u32, j as u32, *similarity)
@@ -202,10 +212,14 @@ mod tests {
 
     #[test]
     fn a_range_keeps_its_pairs() {
-        let matrix = SimilarityMatrix::new(ids(3), vec![0.1, 0.5, -0.3], vec!["made".into()]).unwrap();
+        let matrix =
+            SimilarityMatrix::new(ids(3), vec![0.1, 0.5, -0.3], vec!["made".into()]).unwrap();
         let sample = SampledPairs::in_range(&matrix, 0.0..=0.2).unwrap();
         assert_eq!((sample.count(), sample.pair(0)), (1, (0, 1, 0.1)));
-        assert_eq!(PairSource::provenance(&sample), ["made", "pairs of a similarity from 0 to 0.2"]);
+        assert_eq!(
+            PairSource::provenance(&sample),
+            ["made", "pairs of a similarity from 0 to 0.2"]
+        );
         let all = SampledPairs::in_range(&matrix, -1.0..=1.0).unwrap();
         assert!((0..3).all(|number| all.pair(number) == matrix.pair(number)));
         assert_ne!(all.fingerprint(), sample.fingerprint());
@@ -213,7 +227,9 @@ mod tests {
 
     #[test]
     fn pairs_that_are_none_are_named() {
-        let error = |pairs: Vec<(u32, u32, f32)>| SampledPairs::new(ids(3), pairs, vec![]).unwrap_err().to_string();
+        let error = |pairs: Vec<(u32, u32, f32)>| {
+            SampledPairs::new(ids(3), pairs, vec![]).unwrap_err().to_string()
+        };
         assert!(error(vec![]).contains("at least one"));
         assert!(error(vec![(0, 1, 0.0), (1, 3, 0.0)]).contains("(1, 3) and 0 in pair 1"));
         assert!(error(vec![(2, 2, 0.0)]).contains("(2, 2)"));

@@ -11,8 +11,8 @@ use crate::report::Tally;
 use crate::rng::Stream;
 use crate::state::{self, State};
 use crate::{
-    Divergence, EpochReport, Error, Mixture, ResNet, Result, RobustTraining, RunningStatistics, Target, TrainConfig, TrainEvent,
-    TrainOptions, Trained,
+    Divergence, EpochReport, Error, Mixture, ResNet, Result, RobustTraining, RunningStatistics,
+    Target, TrainConfig, TrainEvent, TrainOptions, Trained,
 };
 use brainprior_artifact::FileError;
 use brainprior_images::LabeledImages;
@@ -26,21 +26,24 @@ use std::time::Instant;
 /// Number of batches prepared in advance.
 const AHEAD: usize = 2;
 
-/// Trains a network on `data` (grayscale or RGB) and on the similarities of `target`, if any, by stochastic gradient
-/// descent on cross-entropy + alpha x similarity loss (section 3.2 of the paper).
+/// Trains a network on `data` (grayscale or RGB) and on the similarities of `target`, if any, by
+/// stochastic gradient descent on cross-entropy + alpha x similarity loss (section 3.2 of the
+/// paper).
 ///
-/// After each epoch, the state is written to `folder`, which must exist, together with `last.safetensors`, the network
-/// after that epoch, and `best.safetensors`, the network with the lowest validation loss. Calling an interrupted
-/// training again with the same arguments resumes it after the last finished epoch and gives the same bytes as an
-/// uninterrupted one; a finished training returns at once. Results do not depend on the number of threads. The CPU makes
-/// the batches, whatever the device; the files do not depend on it.
+/// After each epoch, the state is written to `folder`, which must exist, together with
+/// `last.safetensors`, the network after that epoch, and `best.safetensors`, the network with the
+/// lowest validation loss. Calling an interrupted training again with the same arguments resumes it
+/// after the last finished epoch and gives the same bytes as an uninterrupted one; a finished
+/// training returns at once. Results do not depend on the number of threads. The CPU makes the
+/// batches, whatever the device; the files do not depend on it.
 ///
 /// # Errors
-/// Returns [`Error::Setting`] if a setting is out of range, [`Error::Size`] if the data do not match the settings,
-/// [`Error::MissingStimulus`] if the target has an image that is not among its stimuli, [`Error::Diverged`] if the loss
-/// is no longer finite, [`Error::OtherTraining`] if the folder holds the state of another training, [`Error::Busy`] if
-/// another process is training in it, [`Error::File`] if a file cannot be read or written, and [`Error::Tensor`] if the
-/// device runs out of memory.
+/// Returns [`Error::Setting`] if a setting is out of range, [`Error::Size`] if the data do not
+/// match the settings, [`Error::MissingStimulus`] if the target has an image that is not among its
+/// stimuli, [`Error::Diverged`] if the loss is no longer finite, [`Error::OtherTraining`] if the
+/// folder holds the state of another training, [`Error::Busy`] if another process is training in
+/// it, [`Error::File`] if a file cannot be read or written, and [`Error::Tensor`] if the device
+/// runs out of memory.
 pub fn train(
     data: &LabeledImages,
     target: &Target,
@@ -67,20 +70,28 @@ pub fn train(
     };
     let mut trainer = match State::read(&path, &identity, &net)? {
         Some(state) => {
-            tracing::info!(epochs = state.epochs.len(), "resuming the training from {}", path.display());
+            tracing::info!(
+                epochs = state.epochs.len(),
+                "resuming the training from {}",
+                path.display()
+            );
             Trainer::resume(config, seed, state.to_device(device)?)?
         }
         None => {
             let network = ResNet::new(&net, seed)?.with_gamma_logits(config.gamma_logits())?;
             let best = network.clone();
             let centers = Centers::default();
-            let state = State { network, velocities: vec![], centers, best, best_epoch: 0, epochs: vec![] };
+            let state =
+                State { network, velocities: vec![], centers, best, best_epoch: 0, epochs: vec![] };
             Trainer::resume(config, seed, state.to_device(device)?)?
         }
     };
-    let description = serde_json::to_string(&identity).map_err(FileError::refused(&path, "describe the training as JSON"))?;
+    let description = serde_json::to_string(&identity)
+        .map_err(FileError::refused(&path, "describe the training as JSON"))?;
     let provenance = |epoch: usize| {
-        let mut steps = target.pairs().map_or_else(|| vec!["no target".to_owned()], |(_, pairs)| pairs.provenance());
+        let mut steps = target
+            .pairs()
+            .map_or_else(|| vec!["no target".to_owned()], |(_, pairs)| pairs.provenance());
         steps.push(format!("after epoch {} of {}: {}", epoch + 1, config.epochs, description));
         steps
     };
@@ -94,7 +105,8 @@ pub fn train(
             other => other,
         })?;
         let state = trainer.state()?;
-        // Networks first: if writing the state fails, the epoch runs again and writes the same networks.
+        // Networks first: if writing the state fails, the epoch runs again and writes the same
+        // networks.
         let network = state.network.clone().with_provenance(provenance(epoch));
         network.save(&folder.last())?;
         if state.best_epoch == epoch {
@@ -131,7 +143,8 @@ struct Batch {
 impl Source<'_> {
     fn batch(&self, epoch: usize, step: usize, indices: &[usize]) -> Result<Batch> {
         let overall = epoch * self.loader.steps() + step;
-        let pairs = self.pairs.as_ref().map(|pairs| pairs.batch(overall, self.config.pairs)).transpose()?;
+        let pairs =
+            self.pairs.as_ref().map(|pairs| pairs.batch(overall, self.config.pairs)).transpose()?;
         Ok(Batch { labeled: self.loader.batch(epoch, indices)?, pairs })
     }
 }
@@ -164,12 +177,21 @@ impl<'a> Trainer<'a> {
         if let Mixture::Fixed(_) = config.mixture {
             variables.retain(|(role, ..)| *role != Role::Gamma);
         }
-        let (decaying, plain): (Vec<_>, Vec<_>) = variables.into_iter().partition(|(role, ..)| role.decays());
-        let named =
-            |variables: Vec<(Role, String, Var)>| variables.into_iter().map(|(_, name, variable)| (name, variable)).collect();
+        let (decaying, plain): (Vec<_>, Vec<_>) =
+            variables.into_iter().partition(|(role, ..)| role.decays());
+        let named = |variables: Vec<(Role, String, Var)>| {
+            variables.into_iter().map(|(_, name, variable)| (name, variable)).collect()
+        };
         // The schedule sets the learning rate before each step.
-        let sgd = |weight_decay| SgdConfig { learning_rate: 0.0, momentum: config.momentum, weight_decay };
-        let mut descents = [Sgd::named(named(decaying), sgd(config.weight_decay)), Sgd::named(named(plain), sgd(0.0))];
+        let sgd = |weight_decay| SgdConfig {
+            learning_rate: 0.0,
+            momentum: config.momentum,
+            weight_decay,
+        };
+        let mut descents = [
+            Sgd::named(named(decaying), sgd(config.weight_decay)),
+            Sgd::named(named(plain), sgd(0.0)),
+        ];
         if !state.epochs.is_empty() {
             descents.iter_mut().try_for_each(|descent| descent.load_state(&state.velocities))?;
         }
@@ -180,7 +202,11 @@ impl<'a> Trainer<'a> {
     fn state(&self) -> Result<State> {
         let [decaying, plain] = &self.descents;
         // Right after the best epoch, the current network is the best one.
-        let network = if self.best_epoch + 1 == self.epochs.len() { self.best.clone() } else { self.network.snapshot()? };
+        let network = if self.best_epoch + 1 == self.epochs.len() {
+            self.best.clone()
+        } else {
+            self.network.snapshot()?
+        };
         Ok(State {
             network,
             velocities: [decaying.state()?, plain.state()?].concat(),
@@ -192,7 +218,12 @@ impl<'a> Trainer<'a> {
     }
 
     /// One pass over the training images; another thread prepares the batches.
-    fn epoch(&mut self, data: &LabeledImages, source: &Source, observe: &mut dyn FnMut(TrainEvent)) -> Result<EpochReport> {
+    fn epoch(
+        &mut self,
+        data: &LabeledImages,
+        source: &Source,
+        observe: &mut dyn FnMut(TrainEvent),
+    ) -> Result<EpochReport> {
         let epoch = self.epochs.len();
         let _span = tracing::info_span!("epoch", epoch).entered();
         let (steps, mut tally) = (source.loader.steps(), Tally::default());
@@ -211,14 +242,28 @@ impl<'a> Trainer<'a> {
             });
             for step in 0..steps {
                 let started = Instant::now();
-                let batch = receiver.recv().expect("a batch for each step, or the panic of the thread that makes them")?;
+                let batch = receiver
+                    .recv()
+                    .expect("a batch for each step, or the panic of the thread that makes them")?;
                 let waited = started.elapsed().as_secs_f64();
                 let overall = epoch * steps + step;
-                let (learning_rate, alpha) = (self.config.learning_rate_at(overall, total), self.config.alpha_at(overall, total));
-                let (loss, similarity_loss) = self.step(&batch, Place { epoch, step, learning_rate, alpha }, &mut tally)?;
+                let (learning_rate, alpha) = (
+                    self.config.learning_rate_at(overall, total),
+                    self.config.alpha_at(overall, total),
+                );
+                let (loss, similarity_loss) =
+                    self.step(&batch, Place { epoch, step, learning_rate, alpha }, &mut tally)?;
                 let seconds = started.elapsed().as_secs_f64();
-                let (images_per_second, waited) = (batch.labeled.indices.len() as f64 / seconds, waited / seconds);
-                observe(TrainEvent::Step { done: overall + 1, total, loss, similarity_loss, images_per_second, waited });
+                let (images_per_second, waited) =
+                    (batch.labeled.indices.len() as f64 / seconds, waited / seconds);
+                observe(TrainEvent::Step {
+                    done: overall + 1,
+                    total,
+                    loss,
+                    similarity_loss,
+                    images_per_second,
+                    waited,
+                });
             }
             Ok(())
         })?;
@@ -247,7 +292,12 @@ impl<'a> Trainer<'a> {
     }
 
     /// One optimizer step. Returns the loss and similarity loss before it.
-    fn step(&mut self, batch: &Batch, place: Place, tally: &mut Tally) -> Result<(f64, Option<f64>)> {
+    fn step(
+        &mut self,
+        batch: &Batch,
+        place: Place,
+        tally: &mut Tally,
+    ) -> Result<(f64, Option<f64>)> {
         let Batch { labeled, pairs } = batch;
         let count = labeled.labels.len();
         let device = self.network.device().clone();
@@ -262,9 +312,12 @@ impl<'a> Trainer<'a> {
         };
         // Validation, checkpoints and attacks use the network itself, in f32.
         let network = self.network.in_precision(self.config.precision);
-        // Backpropagate each loss before the next forward pass, so that the features of only one are in memory.
-        let Classification { loss, logits, statistics } = classification(&network, &images, &labels)?;
-        let (cross_entropy, correct) = (f64::from(loss.to_scalar::<f32>()?), count_correct(&logits, &labeled.labels)?);
+        // Backpropagate each loss before the next forward pass, so that the features of only one
+        // are in memory.
+        let Classification { loss, logits, statistics } =
+            classification(&network, &images, &labels)?;
+        let (cross_entropy, correct) =
+            (f64::from(loss.to_scalar::<f32>()?), count_correct(&logits, &labeled.labels)?);
         let mut gradients = backward(&loss)?;
         drop((loss, logits));
         let (mut similarity_loss, mut pair_statistics, mut pulled) = (None, None, None);
@@ -272,7 +325,8 @@ impl<'a> Trainer<'a> {
             let found = pair_similarity(&network, drawn, self.config, &mut self.centers)?;
             let loss = f64::from(found.loss.to_scalar::<f32>()?);
             tally.pairs(loss, &found.similarity.to_vec1()?, &drawn.target.to_vec1()?);
-            (similarity_loss, pair_statistics, pulled) = (Some(loss), Some(found.statistics), Some(found.loss));
+            (similarity_loss, pair_statistics, pulled) =
+                (Some(loss), Some(found.statistics), Some(found.loss));
         }
         let loss = cross_entropy + place.alpha * similarity_loss.unwrap_or(0.0);
         if !loss.is_finite() {
@@ -298,7 +352,9 @@ impl<'a> Trainer<'a> {
             descent.step(&gradients)?;
         }
         self.network.update_running(&statistics)?;
-        if let (RunningStatistics::Shared, Some(statistics)) = (self.config.running_statistics, pair_statistics) {
+        if let (RunningStatistics::Shared, Some(statistics)) =
+            (self.config.running_statistics, pair_statistics)
+        {
             self.network.update_running(&statistics)?;
         }
         Ok((loss, similarity_loss))

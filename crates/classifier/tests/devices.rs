@@ -1,5 +1,5 @@
-//! Joint training on a CUDA device: it follows the CPU's losses, repeats to the byte, and writes files that either
-//! device reads. Without a device, the test says why it is skipped.
+//! Joint training on a CUDA device: it follows the CPU's losses, repeats to the byte, and writes
+//! files that either device reads. Without a device, the test says why it is skipped.
 #![allow(clippy::print_stdout)]
 
 use brainprior_classifier::{ResNet, Target, TrainConfig, TrainOptions, Trained, train};
@@ -17,7 +17,10 @@ fn device() -> Option<Device> {
         Err(error) => {
             // The first line only: a backtrace may follow.
             let error = error.to_string();
-            println!("joint training: skipped, no CUDA device: {}", error.lines().next().unwrap_or_default());
+            println!(
+                "joint training: skipped, no CUDA device: {}",
+                error.lines().next().unwrap_or_default()
+            );
         }
     }
     #[cfg(not(feature = "cuda"))]
@@ -29,8 +32,12 @@ fn run(device: &Device, folder: &Path) -> Trained {
     let mut generator = ChaCha8Rng::seed_from_u64(3);
     let pixels = (0..24 * 256).map(|_| generator.random()).collect();
     let labels = (0..24).map(|image| image % 3).collect();
-    let data = LabeledImages::new(1, 16, 16, pixels, labels, ["a", "b", "c"].map(String::from).to_vec()).unwrap();
-    let stimuli = StimulusSet::new(16, 20, (0..6 * 320).map(|_| generator.random::<f32>()).collect()).unwrap();
+    let data =
+        LabeledImages::new(1, 16, 16, pixels, labels, ["a", "b", "c"].map(String::from).to_vec())
+            .unwrap();
+    let stimuli =
+        StimulusSet::new(16, 20, (0..6 * 320).map(|_| generator.random::<f32>()).collect())
+            .unwrap();
     let similarities = (0..15).map(|_| generator.random_range(-0.3f32..0.3)).collect();
     let matrix = SimilarityMatrix::new(stimuli.ids().to_vec(), similarities, vec![]).unwrap();
     let config = TrainConfig {
@@ -60,7 +67,10 @@ fn a_training_on_a_device_takes_the_course_of_the_cpus() {
             ("cross entropy", found.cross_entropy, expected.cross_entropy),
             ("validation loss", found.validation_loss, expected.validation_loss),
         ] {
-            assert!((found - expected).abs() <= 1e-2 * expected.abs(), "{name}: {found}, expected {expected}");
+            assert!(
+                (found - expected).abs() <= 1e-2 * expected.abs(),
+                "{name}: {found}, expected {expected}"
+            );
         }
     }
     let again = run(&device, folders[2].path());

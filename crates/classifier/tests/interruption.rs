@@ -1,4 +1,5 @@
-//! Trainings that are killed or run out of disk: files stay intact, and the same command ends with the same bytes.
+//! Trainings that are killed or run out of disk: files stay intact, and the same command ends with
+//! the same bytes.
 //!
 //! Every test run makes a few kills; the long form is
 //!
@@ -24,8 +25,8 @@ const KILLS: &str = "BRAINPRIOR_KILLS";
 const FEW: usize = 6;
 const RESULTS: [&str; 3] = ["training-state.safetensors", "best.safetensors", "last.safetensors"];
 
-/// Noise with ten classes, on which nothing is learned but everything changes, and a target of random vectors. Returns
-/// the error, if there is one.
+/// Noise with ten classes, on which nothing is learned but everything changes, and a target of
+/// random vectors. Returns the error, if there is one.
 fn training(folder: &Path) -> Option<Error> {
     let mut generator = ChaCha8Rng::seed_from_u64(4);
     let count = 160;
@@ -33,7 +34,8 @@ fn training(folder: &Path) -> Option<Error> {
     let labels = (0..count).map(|image| (image % 10) as u8).collect();
     let names = (0..10).map(|class| class.to_string()).collect();
     let data = LabeledImages::new(1, 16, 16, pixels, labels, names).unwrap();
-    let stimuli = StimulusSet::new(8, 12, (0..30 * 96).map(|_| generator.random()).collect()).unwrap();
+    let stimuli =
+        StimulusSet::new(8, 12, (0..30 * 96).map(|_| generator.random()).collect()).unwrap();
     let vector = Array2::from_shape_fn((30, 6), |_| generator.random_range(-1.0f32..1.0));
     let matrix = vectors(stimuli.ids(), vector.view(), &[1.0; 6], "random").unwrap();
     let config = TrainConfig {
@@ -46,14 +48,24 @@ fn training(folder: &Path) -> Option<Error> {
         learning_rate: 0.01,
         ..TrainConfig::default()
     };
-    train(&data, &Target::Similarity { stimuli, matrix }, &config, folder, TrainOptions { seed: 3, ..TrainOptions::default() })
-        .err()
+    train(
+        &data,
+        &Target::Similarity { stimuli, matrix },
+        &config,
+        folder,
+        TrainOptions { seed: 3, ..TrainOptions::default() },
+    )
+    .err()
 }
 
 /// A second training process: this test only, as its environment tells it.
 fn start(test: &str, folder: &Path) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", test, "--nocapture"]).env(FOLDER, folder).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .args(["--exact", test, "--nocapture"])
+        .env(FOLDER, folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command.spawn().unwrap()
 }
 
@@ -74,7 +86,8 @@ fn a_killed_training_ends_with_the_bytes_of_an_unbroken_one() {
         assert!(error.is_none(), "{error:?}");
         return;
     }
-    let wanted: usize = std::env::var(KILLS).map_or(FEW, |kills| kills.parse().expect("a number of kills"));
+    let wanted: usize =
+        std::env::var(KILLS).map_or(FEW, |kills| kills.parse().expect("a number of kills"));
     let whole = tempfile::tempdir().unwrap();
     let test = "a_killed_training_ends_with_the_bytes_of_an_unbroken_one";
     let started = Instant::now();
@@ -85,7 +98,8 @@ fn a_killed_training_ends_with_the_bytes_of_an_unbroken_one() {
     let mut generator = ChaCha8Rng::seed_from_u64(50);
     let (mut kills, mut while_writing, mut trainings) = (0, 0, 0);
     while kills < wanted {
-        // Kill it repeatedly until it finishes: alternately at random times and while a checkpoint is written.
+        // Kill it repeatedly until it finishes: alternately at random times and while a checkpoint
+        // is written.
         let folder = tempfile::tempdir().unwrap();
         loop {
             let mut child = start(test, folder.path());
@@ -115,28 +129,37 @@ fn a_killed_training_ends_with_the_bytes_of_an_unbroken_one() {
             }
         }
         trainings += 1;
-        assert!(bytes(folder.path()) == expected, "training {trainings} differs after {kills} kills");
+        assert!(
+            bytes(folder.path()) == expected,
+            "training {trainings} differs after {kills} kills"
+        );
         assert!(!writing(folder.path()), "leftovers of interrupted writes are removed");
     }
-    println!("{kills} kills, {while_writing} of them within the write of a checkpoint, over {trainings} trainings of {length:?}");
+    println!(
+        "{kills} kills, {while_writing} of them within the write of a checkpoint, over {trainings} trainings of {length:?}"
+    );
     println!("every training ended with the same bytes");
 }
 
-/// Blocks of 512 or 1024 bytes (shells differ) that the second process may write to a file: enough for a network but
-/// not for the whole state.
+/// Blocks of 512 or 1024 bytes (shells differ) that the second process may write to a file: enough
+/// for a network but not for the whole state.
 const BLOCKS: &str = "900";
 
 #[test]
 fn a_full_disk_is_named_and_leaves_what_was_there() {
     if let Some(folder) = std::env::var_os(FOLDER) {
         let error = training(Path::new(&folder)).expect("a disk that is too small");
-        assert!(matches!(error, Error::File(_)) && error.to_string().contains(".safetensors"), "{error}");
+        assert!(
+            matches!(error, Error::File(_)) && error.to_string().contains(".safetensors"),
+            "{error}"
+        );
         return;
     }
     let test = "a_full_disk_is_named_and_leaves_what_was_there";
     let folder = tempfile::tempdir().unwrap();
     // With the signal ignored, a write beyond the limit fails as on a full disk.
-    let limited = format!("trap '' XFSZ; ulimit -f {BLOCKS}; exec \"$0\" --exact {test} --nocapture");
+    let limited =
+        format!("trap '' XFSZ; ulimit -f {BLOCKS}; exec \"$0\" --exact {test} --nocapture");
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(limited).arg(std::env::current_exe().unwrap()).env(FOLDER, folder.path());
     let output = shell.output().unwrap();

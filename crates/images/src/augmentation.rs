@@ -114,7 +114,9 @@ mod tests {
     #[test]
     fn sizes_are_checked() {
         let draw = CropFlip { padding: 2, top: 0, left: 0, flip: false };
-        assert!(draw.apply(&[0.0; 6], 2, 3, &mut [0.0; 6]).unwrap_err().to_string().contains("padding"));
+        assert!(
+            draw.apply(&[0.0; 6], 2, 3, &mut [0.0; 6]).unwrap_err().to_string().contains("padding")
+        );
         assert!(draw.apply(&[0.0; 12], 3, 4, &mut [0.0; 6]).is_err());
     }
 
@@ -123,7 +125,10 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         let draws: Vec<CropFlip> = (0..2000).map(|_| CropFlip::draw(4, &mut rng)).collect();
         for offset in 0..=8 {
-            assert!(draws.iter().any(|draw| draw.top == offset) && draws.iter().any(|draw| draw.left == offset));
+            assert!(
+                draws.iter().any(|draw| draw.top == offset)
+                    && draws.iter().any(|draw| draw.left == offset)
+            );
         }
         let flips = draws.iter().filter(|draw| draw.flip).count();
         assert!((900..1100).contains(&flips), "{flips} flips of 2000");

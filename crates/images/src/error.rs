@@ -11,7 +11,9 @@ pub enum Error {
     #[error(transparent)]
     File(#[from] FileError),
     /// A pixel is NaN or outside [0, 1].
-    #[error("image {image}, pixel {pixel}: expected a value in [0, 1], found {found}; divide 8-bit pixels by 255")]
+    #[error(
+        "image {image}, pixel {pixel}: expected a value in [0, 1], found {found}; divide 8-bit pixels by 255"
+    )]
     Pixel {
         /// Index of the image.
         image: usize,
@@ -31,7 +33,9 @@ pub enum Error {
         found: String,
     },
     /// Two images of one set have the same content.
-    #[error("images {first} and {second} have the same content ({id}); a stimulus set holds distinct images")]
+    #[error(
+        "images {first} and {second} have the same content ({id}); a stimulus set holds distinct images"
+    )]
     Duplicate {
         /// Index of the first image.
         first: usize,

@@ -18,9 +18,11 @@ impl ImageId {
         let mut hasher = Sha256::new();
         hasher.update((height as u64).to_le_bytes());
         hasher.update((width as u64).to_le_bytes());
-        let bytes: Vec<u8> = pixels.iter().flat_map(|pixel| pixel.to_bits().to_le_bytes()).collect();
+        let bytes: Vec<u8> =
+            pixels.iter().flat_map(|pixel| pixel.to_bits().to_le_bytes()).collect();
         hasher.update(&bytes);
-        let [first, second, third, fourth, fifth, sixth, seventh, eighth, ..]: [u8; 32] = hasher.finalize().into();
+        let [first, second, third, fourth, fifth, sixth, seventh, eighth, ..]: [u8; 32] =
+            hasher.finalize().into();
         Self(u64::from_be_bytes([first, second, third, fourth, fifth, sixth, seventh, eighth]))
     }
 
@@ -45,10 +47,12 @@ impl FromStr for ImageId {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        u64::from_str_radix(text, 16).ok().filter(|_| text.len() == 16).map(Self).ok_or_else(|| Error::Size {
-            what: "an image identity",
-            expected: "16 hexadecimal digits".into(),
-            found: format!("{text:?}"),
+        u64::from_str_radix(text, 16).ok().filter(|_| text.len() == 16).map(Self).ok_or_else(|| {
+            Error::Size {
+                what: "an image identity",
+                expected: "16 hexadecimal digits".into(),
+                found: format!("{text:?}"),
+            }
         })
     }
 }

@@ -42,11 +42,15 @@ impl LabeledImages {
         labels: Vec<u8>,
         class_names: Vec<String>,
     ) -> Result<Self> {
-        let area = channels.checked_mul(height).and_then(|rows| rows.checked_mul(width)).unwrap_or(0);
+        let area =
+            channels.checked_mul(height).and_then(|rows| rows.checked_mul(width)).unwrap_or(0);
         if area == 0 || Some(pixels.len()) != labels.len().checked_mul(area) {
             return Err(Error::Size {
                 what: "pixels of a labeled set",
-                expected: format!("{} labels x {channels} x {height} x {width}, all sizes above 0", labels.len()),
+                expected: format!(
+                    "{} labels x {channels} x {height} x {width}, all sizes above 0",
+                    labels.len()
+                ),
                 found: pixels.len().to_string(),
             });
         }
@@ -57,7 +61,9 @@ impl LabeledImages {
                 found: class_names.len().to_string(),
             });
         }
-        if let Some(record) = labels.iter().position(|label| usize::from(*label) >= class_names.len()) {
+        if let Some(record) =
+            labels.iter().position(|label| usize::from(*label) >= class_names.len())
+        {
             return Err(Error::Label { record, found: labels[record], classes: class_names.len() });
         }
         Ok(Self { channels, height, width, pixels, labels, class_names })
@@ -131,8 +137,8 @@ impl LabeledImages {
         }
     }
 
-    /// Converts to grayscale: the luma of ITU-R 601 in integers,
-    /// `(19595 R + 38470 G + 7471 B + 32768) >> 16`, as common image libraries compute it. Images with one channel stay unchanged.
+    /// Converts to grayscale: the luma of ITU-R 601 in integers, `(19595 R + 38470 G + 7471 B +
+    /// 32768) >> 16`, as common image libraries compute it. Images with one channel stay unchanged.
     ///
     /// # Panics
     /// Panics if the number of channels is neither 1 nor 3.
@@ -146,7 +152,12 @@ impl LabeledImages {
         for image in self.pixels.chunks_exact(3 * area) {
             let (red, rest) = image.split_at(area);
             let (green, blue) = rest.split_at(area);
-            pixels.extend(red.iter().zip(green).zip(blue).map(|((red, green), blue)| luma(*red, *green, *blue)));
+            pixels.extend(
+                red.iter()
+                    .zip(green)
+                    .zip(blue)
+                    .map(|((red, green), blue)| luma(*red, *green, *blue)),
+            );
         }
         Self { channels: 1, pixels, ..self.clone_without_pixels() }
     }
@@ -214,7 +225,8 @@ impl LabeledImages {
 }
 
 pub(crate) fn luma(red: u8, green: u8, blue: u8) -> u8 {
-    let weighted = 19_595 * u32::from(red) + 38_470 * u32::from(green) + 7_471 * u32::from(blue) + 32_768;
+    let weighted =
+        19_595 * u32::from(red) + 38_470 * u32::from(green) + 7_471 * u32::from(blue) + 32_768;
     // The weights sum to 2^16, so white stays 255.
     (weighted >> 16) as u8
 }
@@ -229,8 +241,13 @@ mod tests {
 
     #[test]
     fn labels_and_sizes_are_checked() {
-        let error = LabeledImages::new(1, 1, 1, vec![0; 3], vec![0, 2, 1], names(2)).unwrap_err().to_string();
-        assert!(error.contains("record 1") && error.contains("label 2") && error.contains("0 to 1"), "{error}");
+        let error = LabeledImages::new(1, 1, 1, vec![0; 3], vec![0, 2, 1], names(2))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("record 1") && error.contains("label 2") && error.contains("0 to 1"),
+            "{error}"
+        );
         assert!(LabeledImages::new(1, 2, 2, vec![0; 7], vec![0, 1], names(2)).is_err());
         assert!(LabeledImages::new(0, 2, 2, vec![], vec![], names(2)).is_err());
         assert!(LabeledImages::new(1, 1, 1, vec![0], vec![0], vec![]).is_err());
@@ -239,8 +256,10 @@ mod tests {
     #[test]
     fn grayscale_is_luma() {
         let pixels = vec![255, 255, 255, 0, 0, 0, 10, 20, 30];
-        let channels_first: Vec<u8> = (0..3).flat_map(|channel| pixels.iter().skip(channel).step_by(3).copied()).collect();
-        let gray = LabeledImages::new(3, 1, 3, channels_first, vec![1], names(2)).unwrap().to_grayscale();
+        let channels_first: Vec<u8> =
+            (0..3).flat_map(|channel| pixels.iter().skip(channel).step_by(3).copied()).collect();
+        let gray =
+            LabeledImages::new(3, 1, 3, channels_first, vec![1], names(2)).unwrap().to_grayscale();
         // 0.299 * 10 + 0.587 * 20 + 0.114 * 30 = 18.15
         assert_eq!(gray.image(0), [255, 0, 18]);
         assert_eq!((gray.channels(), gray.label(0)), (1, 1));
@@ -249,7 +268,8 @@ mod tests {
 
     #[test]
     fn validation_is_disjoint_and_repeatable() {
-        let images = LabeledImages::new(1, 1, 1, (0..100).collect(), vec![0; 100], names(1)).unwrap();
+        let images =
+            LabeledImages::new(1, 1, 1, (0..100).collect(), vec![0; 100], names(1)).unwrap();
         let (train, validation) = images.split_validation(0.1, 7).unwrap();
         assert_eq!((train.len(), validation.len()), (90, 10));
         let mut all: Vec<u8> = train.pixels().iter().chain(validation.pixels()).copied().collect();
@@ -257,12 +277,16 @@ mod tests {
         assert_eq!(all, (0..100).collect::<Vec<u8>>());
         assert_eq!(images.split_validation(0.1, 7).unwrap().1, validation);
         assert_ne!(images.split_validation(0.1, 8).unwrap().1, validation);
-        assert!(images.split_validation(1.0, 7).is_err() && images.split_validation(f64::NAN, 7).is_err());
+        assert!(
+            images.split_validation(1.0, 7).is_err()
+                && images.split_validation(f64::NAN, 7).is_err()
+        );
     }
 
     #[test]
     fn units_and_subsets() {
-        let images = LabeledImages::new(1, 1, 2, vec![0, 51, 102, 255], vec![0, 1], names(2)).unwrap();
+        let images =
+            LabeledImages::new(1, 1, 2, vec![0, 51, 102, 255], vec![0, 1], names(2)).unwrap();
         let mut out = [0.0; 2];
         images.pixels_unit(1, &mut out);
         assert_eq!(out, [0.4, 1.0]);

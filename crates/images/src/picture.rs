@@ -53,11 +53,19 @@ pub fn by_number(left: &str, right: &str) -> Ordering {
                     first.cmp(second)
                 }
                 // Names that differ only in leading zeros need an order, too.
-                (first, second) => return first.is_some().cmp(&second.is_some()).then_with(|| left.cmp(right)),
+                (first, second) => {
+                    return first.is_some().cmp(&second.is_some()).then_with(|| left.cmp(right));
+                }
             },
             (long, wide) => {
-                let number = |digits: &[u8]| digits.iter().position(|digit| *digit != b'0').map_or(digits.len(), |zeros| zeros);
-                let (first, second) = (&one[number(&one[..long])..long], &other[number(&other[..wide])..wide]);
+                let number = |digits: &[u8]| {
+                    digits
+                        .iter()
+                        .position(|digit| *digit != b'0')
+                        .map_or(digits.len(), |zeros| zeros)
+                };
+                let (first, second) =
+                    (&one[number(&one[..long])..long], &other[number(&other[..wide])..wide]);
                 let order = first.len().cmp(&second.len()).then_with(|| first.cmp(second));
                 (one, other) = (&one[long..], &other[wide..]);
                 order
@@ -76,27 +84,42 @@ impl Picture {
     /// Returns an error if the file is neither PNG nor JPEG, is truncated or damaged, has more than
     /// 8 bits per value, or has pixels that are not opaque.
     pub fn decode(path: &Path, name: &str, bytes: &[u8]) -> Result<Self> {
-        let damaged = |error: String| FileError::refused(path, "decode")(error).in_dataset(name).advise("copy the file again");
+        let damaged = |error: String| {
+            FileError::refused(path, "decode")(error).in_dataset(name).advise("copy the file again")
+        };
         if bytes.starts_with(b"\x89PNG") {
             return of_png(path, name, bytes);
         }
         if !bytes.starts_with(&[0xff, 0xd8]) {
-            let found =
-                format!("{} bytes that begin with {:?}", bytes.len(), String::from_utf8_lossy(&bytes[..bytes.len().min(6)]));
+            let found = format!(
+                "{} bytes that begin with {:?}",
+                bytes.len(),
+                String::from_utf8_lossy(&bytes[..bytes.len().min(6)])
+            );
             let advice = "save it as PNG, or leave it out of the folder";
             return Err(FileError::mismatch(path, name, "a PNG or JPEG file", found, advice).into());
         }
         if !is_whole_jpeg(bytes) {
             let found = format!("{} bytes without one", bytes.len());
-            return Err(FileError::mismatch(path, name, "a JPEG file with an end marker", found, CUT).into());
+            return Err(FileError::mismatch(
+                path,
+                name,
+                "a JPEG file with an end marker",
+                found,
+                CUT,
+            )
+            .into());
         }
         let decoder = || ImageReader::with_format(Cursor::new(bytes), ImageFormat::Jpeg);
-        let (width, height) = decoder().into_dimensions().map_err(|error| damaged(error.to_string()))?;
+        let (width, height) =
+            decoder().into_dimensions().map_err(|error| damaged(error.to_string()))?;
         check_size(path, name, bytes, [height, width], JPEG_PIXELS)?;
         let read = decoder().decode().map_err(|error| damaged(error.to_string()))?;
         let (height, width) = (read.height() as usize, read.width() as usize);
         Ok(match read {
-            DynamicImage::ImageLuma8(gray) => Self { channels: 1, height, width, pixels: gray.into_raw() },
+            DynamicImage::ImageLuma8(gray) => {
+                Self { channels: 1, height, width, pixels: gray.into_raw() }
+            }
             DynamicImage::ImageRgb8(color) => Self::interleaved(3, height, width, color.as_raw()),
             other => return Err(depth(path, name, format!("{:?}", other.color()))),
         })
@@ -104,7 +127,8 @@ impl Picture {
 
     /// Makes a picture of pixels whose channels are interleaved.
     fn interleaved(channels: usize, height: usize, width: usize, pixels: &[u8]) -> Self {
-        let planes = (0..channels).flat_map(|channel| pixels.iter().skip(channel).step_by(channels).copied());
+        let planes = (0..channels)
+            .flat_map(|channel| pixels.iter().skip(channel).step_by(channels).copied());
         Self { channels, height, width, pixels: planes.collect() }
     }
 
@@ -116,8 +140,12 @@ impl Picture {
         }
         let (red, rest) = self.pixels.split_at(self.height * self.width);
         let (green, blue) = rest.split_at(self.height * self.width);
-        let pixels =
-            red.iter().zip(green).zip(blue).map(|((red, green), blue)| crate::labeled::luma(*red, *green, *blue)).collect();
+        let pixels = red
+            .iter()
+            .zip(green)
+            .zip(blue)
+            .map(|((red, green), blue)| crate::labeled::luma(*red, *green, *blue))
+            .collect();
         Self { channels: 1, height: self.height, width: self.width, pixels }
     }
 
@@ -129,7 +157,13 @@ impl Picture {
 }
 
 /// Checks that the file is large enough for the size it states, before memory is allocated.
-fn check_size(path: &Path, name: &str, bytes: &[u8], [height, width]: [u32; 2], each: u64) -> Result<()> {
+fn check_size(
+    path: &Path,
+    name: &str,
+    bytes: &[u8],
+    [height, width]: [u32; 2],
+    each: u64,
+) -> Result<()> {
     if u64::from(height) * u64::from(width) <= each * bytes.len() as u64 + SMALL {
         return Ok(());
     }
@@ -155,14 +189,18 @@ fn of_png(path: &Path, name: &str, bytes: &[u8]) -> Result<Picture> {
             let found = format!("{} bytes that end too early", bytes.len());
             FileError::mismatch(path, name, "a complete PNG file", found, CUT)
         }
-        error => FileError::refused(path, "decode")(error).in_dataset(name).advise("copy the file again"),
+        error => {
+            FileError::refused(path, "decode")(error).in_dataset(name).advise("copy the file again")
+        }
     };
     let mut decoder = png::Decoder::new(Cursor::new(bytes));
     decoder.set_transformations(png::Transformations::EXPAND);
     let mut reader = decoder.read_info().map_err(failed)?;
     let (width, height) = reader.info().size();
     check_size(path, name, bytes, [height, width], PNG_PIXELS)?;
-    let size = reader.output_buffer_size().ok_or_else(|| depth(path, name, "more pixels than fit into memory".into()))?;
+    let size = reader
+        .output_buffer_size()
+        .ok_or_else(|| depth(path, name, "more pixels than fit into memory".into()))?;
     let mut pixels = vec![0; size];
     let info = reader.next_frame(&mut pixels).map_err(failed)?;
     pixels.truncate(info.buffer_size());
@@ -175,11 +213,20 @@ fn of_png(path: &Path, name: &str, bytes: &[u8]) -> Result<Picture> {
     let opaque = channels - channels.is_multiple_of(2) as usize;
     let area = height * width;
     if let Some(pixel) = picture.pixels[opaque * area..].iter().position(|alpha| *alpha != 255) {
-        let found = format!("pixel {pixel} with an opacity of {} of 255", picture.pixels[opaque * area + pixel]);
-        let advice = "flatten it onto the background that was shown, and save it without an alpha channel";
+        let found = format!(
+            "pixel {pixel} with an opacity of {} of 255",
+            picture.pixels[opaque * area + pixel]
+        );
+        let advice =
+            "flatten it onto the background that was shown, and save it without an alpha channel";
         return Err(FileError::mismatch(path, name, "opaque pixels", found, advice).into());
     }
-    Ok(Picture { channels: opaque, height, width, pixels: picture.pixels[..opaque * area].to_vec() })
+    Ok(Picture {
+        channels: opaque,
+        height,
+        width,
+        pixels: picture.pixels[..opaque * area].to_vec(),
+    })
 }
 
 #[cfg(test)]
@@ -197,7 +244,8 @@ mod tests {
     }
 
     fn refused(bytes: &[u8], parts: &[&str]) {
-        let error = Picture::decode(Path::new("set.zip"), "a/b.png", bytes).unwrap_err().to_string();
+        let error =
+            Picture::decode(Path::new("set.zip"), "a/b.png", bytes).unwrap_err().to_string();
         for part in parts.iter().chain(&["set.zip", "a/b.png"]) {
             assert!(error.contains(part), "{part:?} is not in: {error}");
         }
@@ -215,7 +263,9 @@ mod tests {
     /// A JPEG file of 8 x 8 pixels whose header states another size.
     fn small_jpeg(width: u16, height: u16) -> Vec<u8> {
         let mut bytes = vec![];
-        image::codecs::jpeg::JpegEncoder::new(&mut bytes).encode(&[128; 64], 8, 8, image::ExtendedColorType::L8).unwrap();
+        image::codecs::jpeg::JpegEncoder::new(&mut bytes)
+            .encode(&[128; 64], 8, 8, image::ExtendedColorType::L8)
+            .unwrap();
         let head = bytes.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
         bytes[head + 5..head + 7].copy_from_slice(&height.to_be_bytes());
         bytes[head + 7..head + 9].copy_from_slice(&width.to_be_bytes());
@@ -225,9 +275,16 @@ mod tests {
     #[test]
     fn a_size_that_the_bytes_cannot_fill_is_refused_before_memory_is_taken() {
         for bytes in [empty_png(60_000, 50_000), small_jpeg(60_000, 50_000)] {
-            let error = Picture::decode(Path::new("a.zip"), "huge", &bytes).unwrap_err().to_string();
-            let expected = format!("a.zip: huge: expected no more pixels than its {} bytes can hold", bytes.len());
-            assert!(error.starts_with(&expected) && error.contains("found 50000 x 60000"), "{error}");
+            let error =
+                Picture::decode(Path::new("a.zip"), "huge", &bytes).unwrap_err().to_string();
+            let expected = format!(
+                "a.zip: huge: expected no more pixels than its {} bytes can hold",
+                bytes.len()
+            );
+            assert!(
+                error.starts_with(&expected) && error.contains("found 50000 x 60000"),
+                "{error}"
+            );
         }
         assert!(Picture::decode(Path::new("a.zip"), "small", &small_jpeg(8, 8)).is_ok());
     }
@@ -242,13 +299,27 @@ mod tests {
 
     #[test]
     fn pictures_come_channels_first_in_gray_and_color() {
-        let bytes = png_of(png::ColorType::Rgb, png::BitDepth::Eight, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+        let bytes = png_of(
+            png::ColorType::Rgb,
+            png::BitDepth::Eight,
+            &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+        );
         let color = Picture::decode(Path::new("x"), "x", &bytes).unwrap();
-        assert_eq!((color.channels, &color.pixels[..]), (3, &[1, 4, 7, 10, 2, 5, 8, 11, 3, 6, 9, 12][..]));
+        assert_eq!(
+            (color.channels, &color.pixels[..]),
+            (3, &[1, 4, 7, 10, 2, 5, 8, 11, 3, 6, 9, 12][..])
+        );
         assert!(color.has_color());
-        let gray = png_of(png::ColorType::GrayscaleAlpha, png::BitDepth::Eight, &[9, 255, 8, 255, 7, 255, 6, 255]);
+        let gray = png_of(
+            png::ColorType::GrayscaleAlpha,
+            png::BitDepth::Eight,
+            &[9, 255, 8, 255, 7, 255, 6, 255],
+        );
         let gray = Picture::decode(Path::new("x"), "x", &gray).unwrap();
-        assert_eq!((gray.channels, &gray.pixels[..], gray.has_color()), (1, &[9, 8, 7, 6][..], false));
+        assert_eq!(
+            (gray.channels, &gray.pixels[..], gray.has_color()),
+            (1, &[9, 8, 7, 6][..], false)
+        );
         let equal = png_of(png::ColorType::Rgb, png::BitDepth::Eight, &[5; 12]);
         let equal = Picture::decode(Path::new("x"), "x", &equal).unwrap();
         assert!(!equal.has_color());
@@ -257,10 +328,21 @@ mod tests {
 
     #[test]
     fn what_is_cut_deep_or_transparent_is_refused() {
-        let whole = png_of(png::ColorType::Rgb, png::BitDepth::Eight, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+        let whole = png_of(
+            png::ColorType::Rgb,
+            png::BitDepth::Eight,
+            &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+        );
         refused(&whole[..whole.len() - 20], &["a complete PNG file", "truncated"]);
-        refused(&png_of(png::ColorType::Grayscale, png::BitDepth::Sixteen, &[0; 8]), &["8 bits per value", "sixteen"]);
-        let glass = png_of(png::ColorType::GrayscaleAlpha, png::BitDepth::Eight, &[9, 255, 8, 254, 7, 255, 6, 255]);
+        refused(
+            &png_of(png::ColorType::Grayscale, png::BitDepth::Sixteen, &[0; 8]),
+            &["8 bits per value", "sixteen"],
+        );
+        let glass = png_of(
+            png::ColorType::GrayscaleAlpha,
+            png::BitDepth::Eight,
+            &[9, 255, 8, 254, 7, 255, 6, 255],
+        );
         refused(&glass, &["opaque pixels", "pixel 1 with an opacity of 254"]);
         refused(&[0xff, 0xd8, 0xff, 0xda, 1, 2], &["end marker", "6 bytes", "truncated"]);
         refused(b"GIF89a", &["a PNG or JPEG file", "GIF89a"]);

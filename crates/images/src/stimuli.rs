@@ -29,10 +29,16 @@ impl StimulusSet {
                 found: pixels.len().to_string(),
             });
         }
-        if let Some(index) = pixels.par_iter().position_first(|pixel| !(0.0..=1.0).contains(pixel)) {
-            return Err(Error::Pixel { image: index / area, pixel: index % area, found: pixels[index] });
+        if let Some(index) = pixels.par_iter().position_first(|pixel| !(0.0..=1.0).contains(pixel))
+        {
+            return Err(Error::Pixel {
+                image: index / area,
+                pixel: index % area,
+                found: pixels[index],
+            });
         }
-        let ids: Vec<ImageId> = pixels.par_chunks(area).map(|image| ImageId::of(height, width, image)).collect();
+        let ids: Vec<ImageId> =
+            pixels.par_chunks(area).map(|image| ImageId::of(height, width, image)).collect();
         let mut positions = HashMap::with_capacity(ids.len());
         for (second, id) in ids.iter().enumerate() {
             if let Some(first) = positions.insert(*id, second) {
@@ -89,7 +95,8 @@ impl StimulusSet {
     /// Panics if an index is out of range or given twice.
     pub fn subset(&self, indices: &[usize]) -> Self {
         let ids: Vec<ImageId> = indices.iter().map(|index| self.ids[*index]).collect();
-        let positions: HashMap<ImageId, usize> = ids.iter().enumerate().map(|(position, id)| (*id, position)).collect();
+        let positions: HashMap<ImageId, usize> =
+            ids.iter().enumerate().map(|(position, id)| (*id, position)).collect();
         assert_eq!(positions.len(), ids.len(), "a subset contains each image once");
         let pixels = indices.iter().flat_map(|index| self.image(*index).iter().copied()).collect();
         Self { height: self.height, width: self.width, ids, pixels, positions }
@@ -107,7 +114,13 @@ impl StimulusSet {
                 found: "none".into(),
             });
         };
-        let mut union = Self { height: first.height, width: first.width, ids: vec![], pixels: vec![], positions: HashMap::new() };
+        let mut union = Self {
+            height: first.height,
+            width: first.width,
+            ids: vec![],
+            pixels: vec![],
+            positions: HashMap::new(),
+        };
         for set in sets {
             if (set.height, set.width) != (first.height, first.width) {
                 return Err(Error::Size {

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn shared(name: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")).join(name);
+    let path =
+        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")).join(name);
     if !path.exists() {
         eprintln!("skipped: {} is not there", path.display());
         return None;
@@ -35,6 +36,8 @@ fn packed_safetensors_are_refused_with_the_way_out() {
 fn moments(images: &LabeledImages) -> (f64, f64) {
     let count = images.pixels().len() as f64;
     let mean = images.pixels().iter().map(|byte| f64::from(*byte) / 255.0).sum::<f64>() / count;
-    let square = images.pixels().iter().map(|byte| (f64::from(*byte) / 255.0 - mean).powi(2)).sum::<f64>() / count;
+    let square =
+        images.pixels().iter().map(|byte| (f64::from(*byte) / 255.0 - mean).powi(2)).sum::<f64>()
+            / count;
     (mean, square.sqrt())
 }

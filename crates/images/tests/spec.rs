@@ -33,7 +33,8 @@ fn the_writer_follows_the_spec() {
     let bytes = std::fs::read(path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let mut written = file.names();
-    let mut required: Vec<&str> = spec.dataset.iter().filter(|set| set.required).map(|set| set.path.as_str()).collect();
+    let mut required: Vec<&str> =
+        spec.dataset.iter().filter(|set| set.required).map(|set| set.path.as_str()).collect();
     written.sort_unstable();
     required.sort_unstable();
     assert_eq!((spec.format.as_str(), &written), ("safetensors", &required));

@@ -56,8 +56,18 @@ impl Grid {
         let x = Axis::of(position[0], self.width, self.align_corners);
         let y = Axis::of(position[1], self.height, self.align_corners);
         let pixel = |row: usize, column: usize| row * self.width + column;
-        let pixels = [pixel(y.low, x.low), pixel(y.low, x.high), pixel(y.high, x.low), pixel(y.high, x.high)];
-        let shares = [(1.0 - y.share) * (1.0 - x.share), (1.0 - y.share) * x.share, y.share * (1.0 - x.share), y.share * x.share];
+        let pixels = [
+            pixel(y.low, x.low),
+            pixel(y.low, x.high),
+            pixel(y.high, x.low),
+            pixel(y.high, x.high),
+        ];
+        let shares = [
+            (1.0 - y.share) * (1.0 - x.share),
+            (1.0 - y.share) * x.share,
+            y.share * (1.0 - x.share),
+            y.share * x.share,
+        ];
         Corners { x, y, pixels, shares }
     }
 

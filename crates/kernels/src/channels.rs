@@ -38,7 +38,8 @@ impl Groups {
 
     /// The parts of each group, image by image, for writing by different threads.
     pub(crate) fn split<'a, T>(&self, values: &'a mut [T]) -> Vec<Vec<&'a mut [T]>> {
-        let mut groups: Vec<Vec<&mut [T]>> = (0..self.count()).map(|_| Vec::with_capacity(self.batch)).collect();
+        let mut groups: Vec<Vec<&mut [T]>> =
+            (0..self.count()).map(|_| Vec::with_capacity(self.batch)).collect();
         for image in values.chunks_exact_mut(self.channels * self.area) {
             for (group, part) in groups.iter_mut().zip(image.chunks_mut(self.width() * self.area)) {
                 group.push(part);
@@ -68,15 +69,23 @@ impl<const SUMS: usize> Sums<SUMS> {
 
     /// Adds `terms(a, b, c)` for the elements of three slices of equal length.
     #[inline(always)]
-    pub(crate) fn add(&mut self, a: &[f32], b: &[f32], c: &[f32], terms: impl Fn(f32, f32, f32) -> [f32; SUMS]) {
+    pub(crate) fn add(
+        &mut self,
+        a: &[f32],
+        b: &[f32],
+        c: &[f32],
+        terms: impl Fn(f32, f32, f32) -> [f32; SUMS],
+    ) {
         assert!(b.len() == a.len() && c.len() == a.len(), "slices of equal length");
         let mut at = 0;
         while at < a.len() {
             let rows = ((a.len() - at) / LANES).min(ROWS - self.rows);
             let end = at + rows * LANES;
             let mut lanes = self.lanes;
-            for ((a, b), c) in
-                a[at..end].chunks_exact(LANES).zip(b[at..end].chunks_exact(LANES)).zip(c[at..end].chunks_exact(LANES))
+            for ((a, b), c) in a[at..end]
+                .chunks_exact(LANES)
+                .zip(b[at..end].chunks_exact(LANES))
+                .zip(c[at..end].chunks_exact(LANES))
             {
                 for lane in 0..LANES {
                     let terms = terms(a[lane], b[lane], c[lane]);
@@ -130,16 +139,24 @@ mod tests {
                 sums.add(&a, &b, &a, |a, b, c| [a, b * c]);
             }
             let expected: f64 = a.iter().map(|a| 7.0 * f64::from(*a)).sum();
-            let products: f64 = a.iter().zip(&b).map(|(a, b)| 7.0 * f64::from(*a) * f64::from(*b)).sum();
+            let products: f64 =
+                a.iter().zip(&b).map(|(a, b)| 7.0 * f64::from(*a) * f64::from(*b)).sum();
             let [found, found_products] = sums.totals();
-            assert!((found - expected).abs() < 1e-6 * length as f64, "{length}: {found} against {expected}");
-            assert!((found_products - products).abs() < 1e-6 * length as f64, "{length}: {found_products} against {products}");
+            assert!(
+                (found - expected).abs() < 1e-6 * length as f64,
+                "{length}: {found} against {expected}"
+            );
+            assert!(
+                (found_products - products).abs() < 1e-6 * length as f64,
+                "{length}: {found_products} against {products}"
+            );
         }
     }
 
     #[test]
     fn groups_share_out_every_value_once() {
-        for (batch, channels, area) in [(2, 5, 1), (3, 70, 16), (2, 3, 300), (1, 1, 1), (2, 33, 49)] {
+        for (batch, channels, area) in [(2, 5, 1), (3, 70, 16), (2, 3, 300), (1, 1, 1), (2, 33, 49)]
+        {
             let groups = Groups { batch, channels, area };
             let mut values = vec![0.0f32; batch * channels * area];
             for (group, parts) in groups.split(&mut values).into_iter().enumerate() {
@@ -152,7 +169,11 @@ mod tests {
             for group in 0..groups.count() {
                 for channel in groups.channels_of(group) {
                     for image in 0..batch {
-                        assert!(values[groups.plane(image, channel)].iter().all(|v| *v == (image * 1000 + group) as f32));
+                        assert!(
+                            values[groups.plane(image, channel)]
+                                .iter()
+                                .all(|v| *v == (image * 1000 + group) as f32)
+                        );
                     }
                 }
             }

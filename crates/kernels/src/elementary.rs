@@ -3,8 +3,9 @@
 /// exp(x) - 1 for x <= 0, with an error of 1.5 units in the last place, without a branch; NaN for
 /// NaN.
 ///
-/// x = n ln 2 + r with |r| <= ln 2 / 2, a polynomial for exp(r) - 1, and 2^n (exp(r) - 1) + (2^n - 1), which keeps the
-/// relative accuracy near zero, where n = 0 (the split is that of Cephes' `expf`).
+/// x = n ln 2 + r with |r| <= ln 2 / 2, a polynomial for exp(r) - 1, and 2^n (exp(r) - 1) + (2^n -
+/// 1), which keeps the relative accuracy near zero, where n = 0 (the split is that of Cephes'
+/// `expf`).
 #[inline(always)]
 pub(crate) fn exp_minus_one(x: f32) -> f32 {
     const LOG2_E: f32 = std::f32::consts::LOG2_E;

@@ -55,7 +55,9 @@ pub enum Error {
     },
     /// The environment variable `BRAINPRIOR_SIMD` selects vector instructions that this processor
     /// does not have.
-    #[error("BRAINPRIOR_SIMD is {found:?}; this processor has {available}: set it to one of these, or unset it to use the best")]
+    #[error(
+        "BRAINPRIOR_SIMD is {found:?}; this processor has {available}: set it to one of these, or unset it to use the best"
+    )]
     Simd {
         /// The value of the variable.
         found: String,

@@ -7,7 +7,11 @@ use std::cell::Cell;
 ///
 /// # Errors
 /// Returns an error if the tensor is not contiguous, not f32 or not on the CPU.
-pub(crate) fn change(tensor: &Tensor, name: &'static str, work: impl FnOnce(&mut [f32])) -> Result<()> {
+pub(crate) fn change(
+    tensor: &Tensor,
+    name: &'static str,
+    work: impl FnOnce(&mut [f32]),
+) -> Result<()> {
     tensor.inplace_op1(&InPlace { name, work: Cell::new(Some(work)) })
 }
 
@@ -28,7 +32,10 @@ impl<F: FnOnce(&mut [f32])> InplaceOp1 for InPlace<F> {
                 work(&mut values[start..end]);
                 Ok(())
             }
-            _ => candle_core::bail!("{}: only a contiguous f32 tensor can be changed in place", self.name),
+            _ => candle_core::bail!(
+                "{}: only a contiguous f32 tensor can be changed in place",
+                self.name
+            ),
         }
     }
 }

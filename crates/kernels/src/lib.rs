@@ -34,7 +34,9 @@ mod transpose;
 mod uninit;
 
 pub use autograd::{FeatureMap, backward, backward_onto};
-pub use batch_norm::{Activation, BatchStatistics, FixedStatistics, batch_norm_eval, batch_norm_train};
+pub use batch_norm::{
+    Activation, BatchStatistics, FixedStatistics, batch_norm_eval, batch_norm_train,
+};
 pub use conv2d::{Conv2dGeometry, conv2d};
 pub use error::Error;
 pub use grid_sample::grid_sample;

@@ -14,8 +14,15 @@ type Operation = fn(&[Tensor]) -> candle_core::Result<()>;
 fn operations() -> Vec<(Operation, Vec<(&'static str, Vec<usize>)>)> {
     vec![
         (
-            |t| batch_norm_train(&t[0], &t[1], &t[2], Some(&t[3]), Activation::Relu, 1e-5).map(drop),
-            vec![("x", vec![2, 3, 4, 5]), ("scale", vec![3]), ("shift", vec![3]), ("residual", vec![2, 3, 4, 5])],
+            |t| {
+                batch_norm_train(&t[0], &t[1], &t[2], Some(&t[3]), Activation::Relu, 1e-5).map(drop)
+            },
+            vec![
+                ("x", vec![2, 3, 4, 5]),
+                ("scale", vec![3]),
+                ("shift", vec![3]),
+                ("residual", vec![2, 3, 4, 5]),
+            ],
         ),
         (
             |t| {
@@ -29,25 +36,47 @@ fn operations() -> Vec<(Operation, Vec<(&'static str, Vec<usize>)>)> {
                 )
                 .map(drop)
             },
-            vec![("x", vec![2, 3, 4, 5]), ("scale", vec![3]), ("mean", vec![3]), ("variance", vec![3])],
+            vec![
+                ("x", vec![2, 3, 4, 5]),
+                ("scale", vec![3]),
+                ("mean", vec![3]),
+                ("variance", vec![3]),
+            ],
         ),
         (
             |t| point_readout(&t[0], &t[1], &t[2]).map(drop),
-            vec![("features", vec![2, 3, 4, 5]), ("positions", vec![2, 6, 2]), ("weights", vec![6, 3])],
+            vec![
+                ("features", vec![2, 3, 4, 5]),
+                ("positions", vec![2, 6, 2]),
+                ("weights", vec![6, 3]),
+            ],
         ),
-        (|t| grid_sample(&t[0], &t[1], false).map(drop), vec![("features", vec![2, 3, 4, 5]), ("positions", vec![2, 6, 2])]),
+        (
+            |t| grid_sample(&t[0], &t[1], false).map(drop),
+            vec![("features", vec![2, 3, 4, 5]), ("positions", vec![2, 6, 2])],
+        ),
         (|t| area_pool(&t[0], 2).map(drop), vec![("x", vec![2, 3, 4, 5])]),
         (|t| average_pool(&t[0], 2, 2).map(drop), vec![("x", vec![2, 3, 4, 5])]),
-        (|t| pair_cosine(&t[0], &t[1]).map(drop), vec![("features", vec![2, 3, 4, 5]), ("center", vec![3])]),
-        (|t| arctanh_squared_loss(&t[0], &t[1], 1.0).map(drop), vec![("similarity", vec![4]), ("target", vec![4])]),
-        (|t| cross_entropy(&t[0], &zeros(&[4], DType::U32)).map(drop), vec![("logits", vec![4, 3])]),
+        (
+            |t| pair_cosine(&t[0], &t[1]).map(drop),
+            vec![("features", vec![2, 3, 4, 5]), ("center", vec![3])],
+        ),
+        (
+            |t| arctanh_squared_loss(&t[0], &t[1], 1.0).map(drop),
+            vec![("similarity", vec![4]), ("target", vec![4])],
+        ),
+        (
+            |t| cross_entropy(&t[0], &zeros(&[4], DType::U32)).map(drop),
+            vec![("logits", vec![4, 3])],
+        ),
     ]
 }
 
 #[test]
 fn wrong_ranks_sizes_and_types_are_errors() {
     for (operation, arguments) in operations() {
-        let fitting: Vec<Tensor> = arguments.iter().map(|(_, shape)| zeros(shape, DType::F32)).collect();
+        let fitting: Vec<Tensor> =
+            arguments.iter().map(|(_, shape)| zeros(shape, DType::F32)).collect();
         operation(&fitting).unwrap();
         for (index, (name, shape)) in arguments.iter().enumerate() {
             let refused = |tensor: Tensor, named: bool| {

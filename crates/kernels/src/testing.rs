@@ -28,7 +28,10 @@ pub(crate) fn close(found: &Tensor, expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len());
     let scale = expected.iter().fold(1.0f64, |largest, value| largest.max(value.abs()));
     for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
-        assert!((f64::from(*found) - expected).abs() <= tolerance * scale, "element {index}: {found} against {expected}");
+        assert!(
+            (f64::from(*found) - expected).abs() <= tolerance * scale,
+            "element {index}: {found} against {expected}"
+        );
     }
 }
 
@@ -67,7 +70,8 @@ pub(crate) fn same_for_any_threads(work: impl Fn() -> Vec<Tensor> + Sync) {
 /// element.
 pub(crate) fn scattered(tensor: &Tensor) -> Tensor {
     let last = tensor.rank() - 1;
-    let padded = tensor.pad_with_same(last, 1, 2).unwrap().transpose(0, last).unwrap().contiguous().unwrap();
+    let padded =
+        tensor.pad_with_same(last, 1, 2).unwrap().transpose(0, last).unwrap().contiguous().unwrap();
     let view = padded.transpose(0, last).unwrap().narrow(last, 1, tensor.dims()[last]).unwrap();
     // Every view of a single value is contiguous.
     assert!(!view.is_contiguous() || tensor.elem_count() == tensor.dims()[last]);

@@ -28,14 +28,21 @@ unsafe fn transposed<V: Vector>(t: &Transposition) {
         };
         // The inner loop runs along the side with the smaller stride, so that few cache lines are
         // in use at a time.
-        let (outer, inner) = if t.to_stride > t.from_stride { (whole_columns, whole_rows) } else { (whole_rows, whole_columns) };
+        let (outer, inner) = if t.to_stride > t.from_stride {
+            (whole_columns, whole_rows)
+        } else {
+            (whole_rows, whole_columns)
+        };
         for o in (0..outer).step_by(8) {
             for i in (0..inner).step_by(8) {
-                let (from, to) = if t.to_stride > t.from_stride { block(i, o) } else { block(o, i) };
+                let (from, to) =
+                    if t.to_stride > t.from_stride { block(i, o) } else { block(o, i) };
                 V::transpose(from, t.from_stride, to, t.to_stride);
             }
         }
-        let one = |row: usize, column: usize| *t.to.add(column * t.to_stride + row) = *t.from.add(row * t.from_stride + column);
+        let one = |row: usize, column: usize| {
+            *t.to.add(column * t.to_stride + row) = *t.from.add(row * t.from_stride + column)
+        };
         for row in 0..whole_rows {
             (whole_columns..t.columns).for_each(|column| one(row, column));
         }
@@ -59,9 +66,19 @@ pub(super) fn transpose<P: Place>(
     if rows == 0 || columns == 0 {
         return;
     }
-    assert!((rows - 1) * from_stride + columns <= from.len() && (columns - 1) * to_stride + rows <= to.len());
+    assert!(
+        (rows - 1) * from_stride + columns <= from.len()
+            && (columns - 1) * to_stride + rows <= to.len()
+    );
     assert!(from_stride >= columns && to_stride >= rows);
-    let arguments = Transposition { rows, columns, from: from.as_ptr(), from_stride, to: to.as_mut_ptr().cast(), to_stride };
+    let arguments = Transposition {
+        rows,
+        columns,
+        from: from.as_ptr(),
+        from_stride,
+        to: to.as_mut_ptr().cast(),
+        to_stride,
+    };
     let kernel: unsafe fn(&Transposition) = instance!(isa, transposed);
     // SAFETY: the assertions keep every element within the slices; the instruction set was
     // detected.

@@ -31,7 +31,10 @@ impl Element for u16 {
 /// # Safety
 ///
 /// `write` must write every element or not return.
-pub(crate) unsafe fn written<T: Element, R>(len: usize, write: impl FnOnce(&mut [MaybeUninit<T>]) -> R) -> (Vec<T>, R) {
+pub(crate) unsafe fn written<T: Element, R>(
+    len: usize,
+    write: impl FnOnce(&mut [MaybeUninit<T>]) -> R,
+) -> (Vec<T>, R) {
     let mut values = Vec::with_capacity(len);
     let room = &mut values.spare_capacity_mut()[..len];
     #[cfg(test)]

@@ -18,7 +18,9 @@ fn build() -> Option<PathBuf> {
         println!("skipped: the stand-in for a GPU is written for x86-64 Linux");
         return None;
     }
-    let works = |program: &str| Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
+    let works = |program: &str| {
+        Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
+    };
     if let Some(missing) = ["bash", "g++"].into_iter().find(|program| !works(program)) {
         println!("skipped: {missing} is missing");
         return None;
@@ -57,7 +59,11 @@ fn assert_caught(kernel: &str, words: &str) {
 #[track_caller]
 fn assert_sums_to(kernel: &str, sum: &str) {
     let Some(output) = launched(kernel) else { return };
-    assert_eq!((text(&output.stdout), text(&output.stderr)), (format!("sum {sum}\n"), String::new()), "{kernel}");
+    assert_eq!(
+        (text(&output.stdout), text(&output.stderr)),
+        (format!("sum {sum}\n"), String::new()),
+        "{kernel}"
+    );
 }
 
 #[test]
@@ -75,7 +81,10 @@ fn races_show_as_a_difference_between_orders() {
 
 #[test]
 fn accesses_outside_a_block_are_caught() {
-    assert_caught("write_beyond", "thread (63, 0, 0), threads forward: touches byte 256 of a block of 256 bytes");
+    assert_caught(
+        "write_beyond",
+        "thread (63, 0, 0), threads forward: touches byte 256 of a block of 256 bytes",
+    );
     assert_caught("read_before", "bytes before a block of 256 bytes");
     assert_caught("read_freed", "of a block of 256 bytes that was freed");
     assert_caught("shared_memory_left", "leaves an array of shared or local memory");
@@ -84,8 +93,14 @@ fn accesses_outside_a_block_are_caught() {
 
 #[test]
 fn barriers_that_not_all_threads_reach_are_reported() {
-    assert_caught("barrier_for_half", "a barrier is not reached by all: 32 threads wait at faults.cu:57, 32 have ended");
-    assert_caught("two_barriers", "32 threads wait at faults.cu:62, 32 threads wait at faults.cu:64, 0 have ended");
+    assert_caught(
+        "barrier_for_half",
+        "a barrier is not reached by all: 32 threads wait at faults.cu:57, 32 have ended",
+    );
+    assert_caught(
+        "two_barriers",
+        "32 threads wait at faults.cu:62, 32 threads wait at faults.cu:64, 0 have ended",
+    );
     assert_caught("exchange_without_a_lane", "31 threads wait at faults.cu:71, 33 have ended");
 }
 

@@ -1,4 +1,5 @@
-//! `compare`: agreement of two similarity matrices, or of the similarities of scans' repeated images.
+//! `compare`: agreement of two similarity matrices, or of the similarities of scans' repeated
+//! images.
 
 use crate::files::{Kind, Recognized, recognize};
 use crate::table;
@@ -7,8 +8,8 @@ use brainprior_artifact::FileError;
 use brainprior_images::ImageId;
 use brainprior_recording::{Scan, read_scan, reliability};
 use brainprior_similarity::{
-    Error, Estimate, HalfSamples, Measure, ScanWeights, SimilarityMatrix, Weighting, agreement, compare, compare_oracle_images,
-    interval_over_images, similarity, spread,
+    Error, Estimate, HalfSamples, Measure, ScanWeights, SimilarityMatrix, Weighting, agreement,
+    compare, compare_oracle_images, interval_over_images, similarity, spread,
 };
 use std::collections::HashSet;
 use std::path::Path;
@@ -16,8 +17,8 @@ use std::path::Path;
 /// Largest number of values for intervals; beyond it only the agreement itself is computed.
 const WORK: usize = 200_000_000;
 
-/// Compares two files and returns a table. Each is a similarity matrix, or a scan whose repeated images give the
-/// similarities.
+/// Compares two files and returns a table. Each is a similarity matrix, or a scan whose repeated
+/// images give the similarities.
 ///
 /// # Errors
 /// Returns an error if a file is neither, or if fewer than two images are shared.
@@ -75,12 +76,19 @@ pub fn compare_files(first: &Path, second: &Path) -> Result<String> {
             other => Some(other?),
         };
         undefined |= found.is_none();
-        let mut row = vec![measure.name().to_owned(), found.map_or("–".into(), |found| format!("{:.4}", found.value))];
+        let mut row = vec![
+            measure.name().to_owned(),
+            found.map_or("–".into(), |found| format!("{:.4}", found.value)),
+        ];
         if intervals {
             let interval = found.and_then(|found| found.interval);
             too_few |= interval.is_none();
-            row.push(interval.map_or("–".into(), |interval| format!("{:.4} to {:.4}", interval.low, interval.high)));
-            row.push(interval.map_or("–".into(), |interval| format!("{:.4}", interval.standard_error)));
+            row.push(interval.map_or("–".into(), |interval| {
+                format!("{:.4} to {:.4}", interval.low, interval.high)
+            }));
+            row.push(
+                interval.map_or("–".into(), |interval| format!("{:.4}", interval.standard_error)),
+            );
         }
         rows.push(row);
     }
@@ -98,13 +106,15 @@ pub fn compare_files(first: &Path, second: &Path) -> Result<String> {
     }
     text += &match intervals {
         true => {
-            format!("intervals: {} random halves of the images, drawn without replacement; cosines are of 1 - S\n", how.count)
+            format!(
+                "intervals: {} random halves of the images, drawn without replacement; cosines are of 1 - S\n",
+                how.count
+            )
         }
         false => "too many pairs for intervals over images; cosines are of 1 - S\n".to_owned(),
     };
     if undefined {
-        text +=
-            "–: the measure is undefined for these images (one pair, constant similarities, or fewer than 4 images for CKA)\n";
+        text += "–: the measure is undefined for these images (one pair, constant similarities, or fewer than 4 images for CKA)\n";
     }
     if too_few {
         text += "no interval: fewer than 8 images, or halves with undefined agreement\n";
@@ -130,11 +140,12 @@ fn read(path: &Path) -> Result<(SimilarityMatrix, String)> {
     }
 }
 
-/// Similarities of a scan's repeated images from their mean responses with equal neuron weights, and the reliability of
-/// its repeats.
+/// Similarities of a scan's repeated images from their mean responses with equal neuron weights,
+/// and the reliability of its repeats.
 fn of_repeats(scan: &Scan) -> Result<(SimilarityMatrix, String)> {
     let weights = ScanWeights::new(scan, &reliability(scan)?, None)?;
-    let matrix = similarity(&scan.repeat_means(), &weights.equal)?.with_provenance(weights.standardized_over.description());
+    let matrix = similarity(&scan.repeat_means(), &weights.equal)?
+        .with_provenance(weights.standardized_over.description());
     let found = compare_oracle_images(scan, None, None, &weights)?;
     let mut rows = vec![
         [
@@ -158,7 +169,9 @@ fn of_repeats(scan: &Scan) -> Result<(SimilarityMatrix, String)> {
         let trials = found.to_other_repeats.single_trials;
         let shown = |value: Option<f64>| value.map_or("–".into(), |value| format!("{value:.3}"));
         let correlation = match trials.map(|trials| (trials.correlation, trials.interval)) {
-            Some((value, Some(interval))) => format!("{value:.3} [{:.3}, {:.3}]", interval.low, interval.high),
+            Some((value, Some(interval))) => {
+                format!("{value:.3} [{:.3}, {:.3}]", interval.low, interval.high)
+            }
             found => shown(found.map(|(value, _)| value)),
         };
         rows.push(vec![
@@ -179,11 +192,19 @@ mod tests {
     use super::*;
     use std::path::PathBuf;
 
-    fn written(folder: &Path, name: &str, ids: std::ops::Range<u64>, value: impl Fn(usize) -> f32) -> PathBuf {
+    fn written(
+        folder: &Path,
+        name: &str,
+        ids: std::ops::Range<u64>,
+        value: impl Fn(usize) -> f32,
+    ) -> PathBuf {
         let ids: Vec<ImageId> = ids.map(ImageId::from_u64).collect();
         let pairs = ids.len() * (ids.len() - 1) / 2;
         let path = folder.join(name);
-        SimilarityMatrix::new(ids, (0..pairs).map(value).collect(), vec!["made".into()]).unwrap().write(&path).unwrap();
+        SimilarityMatrix::new(ids, (0..pairs).map(value).collect(), vec!["made".into()])
+            .unwrap()
+            .write(&path)
+            .unwrap();
         path
     }
 
@@ -196,10 +217,17 @@ mod tests {
         assert!(text.contains("6 images in both, 15 pairs"), "{text}");
         assert!(Measure::ALL.iter().all(|measure| text.contains(measure.name())), "{text}");
         let same = compare_files(&a, &a).unwrap();
-        assert!(same.lines().any(|line| line.starts_with("Pearson") && line.contains("1.0000 to 1.0000")), "{same}");
+        assert!(
+            same.lines()
+                .any(|line| line.starts_with("Pearson") && line.contains("1.0000 to 1.0000")),
+            "{same}"
+        );
         let kendall = same.lines().find(|line| line.starts_with("Kendall")).unwrap();
         assert!(kendall.contains("1.0000"), "{same}");
-        assert!(same.contains("slope 1.0000, standard deviation of A over that of B 1.0000"), "{same}");
+        assert!(
+            same.contains("slope 1.0000, standard deviation of A over that of B 1.0000"),
+            "{same}"
+        );
         let far = written(folder.path(), "c.h5", 100..104, |pair| pair as f32 / 10.0);
         let error = compare_files(&a, &far).unwrap_err().to_string();
         assert!(error.contains("share 0 images") && error.contains("a.h5"), "{error}");
@@ -210,12 +238,24 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let a = written(folder.path(), "a.h5", 0..8, |pair| (pair as f32 * 0.7).sin());
         for shared in 2..8 {
-            let b = written(folder.path(), "b.h5", 8 - shared..8 + shared, |pair| (pair as f32 * 0.3).cos() / 2.0);
+            let b = written(folder.path(), "b.h5", 8 - shared..8 + shared, |pair| {
+                (pair as f32 * 0.3).cos() / 2.0
+            });
             let text = compare_files(&a, &b).unwrap();
             assert!(text.contains(&format!("{shared} images in both")), "{text}");
-            let row = |measure: Measure| text.lines().find(|line| line.starts_with(measure.name())).unwrap();
-            assert_eq!(row(Measure::Pearson).matches('–').count(), if shared == 2 { 3 } else { 2 }, "{text}");
-            assert_eq!(row(Measure::DebiasedCka).matches('–').count(), if shared < 4 { 3 } else { 2 }, "{text}");
+            let row = |measure: Measure| {
+                text.lines().find(|line| line.starts_with(measure.name())).unwrap()
+            };
+            assert_eq!(
+                row(Measure::Pearson).matches('–').count(),
+                if shared == 2 { 3 } else { 2 },
+                "{text}"
+            );
+            assert_eq!(
+                row(Measure::DebiasedCka).matches('–').count(),
+                if shared < 4 { 3 } else { 2 },
+                "{text}"
+            );
             assert_eq!(row(Measure::Cosine).matches('–').count(), 2, "{text}");
             assert!(text.contains("no interval: fewer than 8 images"), "{text}");
         }

@@ -1,4 +1,5 @@
-//! `denoise`: fits denoisers to given scans and compares them by the similarities of the repeated images.
+//! `denoise`: fits denoisers to given scans and compares them by the similarities of the repeated
+//! images.
 
 use crate::config::Config;
 use crate::run::Progress as Observer;
@@ -9,9 +10,12 @@ use anyhow::{Result, ensure};
 use brainprior_images::StimulusSet;
 use brainprior_recording::simulation::{read_truth, truth_for};
 use brainprior_recording::{Reliability, Responses, Scan, Tier, median, read_scan, reliability};
-use brainprior_response_model::{CrossFitted, Ensemble, Features, FitEvent, FitOptions, TrainingTrials, fit};
+use brainprior_response_model::{
+    CrossFitted, Ensemble, Features, FitEvent, FitOptions, TrainingTrials, fit,
+};
 use brainprior_similarity::{
-    Agreement, Denoised, OracleComparison, ScanWeights, Weighting, WeightingComparison, compare_oracle_images,
+    Agreement, Denoised, OracleComparison, ScanWeights, Weighting, WeightingComparison,
+    compare_oracle_images,
 };
 use candle_core::Device;
 use std::path::{Path, PathBuf};
@@ -89,7 +93,8 @@ struct Found {
     sized: OracleComparison,
 }
 
-/// Fits the denoisers and prints a table for each scan. Choices use the validation tier; the test tier is only shown.
+/// Fits the denoisers and prints a table for each scan. Choices use the validation tier; the test
+/// tier is only shown.
 ///
 /// # Errors
 /// Returns an error if a file cannot be read or a scan cannot be fitted.
@@ -100,8 +105,10 @@ pub fn run(options: &Options, device: &Device, observer: &dyn Observer) -> Resul
         options.truth.len(),
         options.scans.len()
     );
-    let scans: Vec<Scan> = options.scans.iter().map(|path| Ok(read_scan(path)?)).collect::<Result<_>>()?;
-    let missing: Vec<String> = scans.iter().zip(&options.scans).filter_map(|(scan, path)| missing(scan, path)).collect();
+    let scans: Vec<Scan> =
+        options.scans.iter().map(|path| Ok(read_scan(path)?)).collect::<Result<_>>()?;
+    let missing: Vec<String> =
+        scans.iter().zip(&options.scans).filter_map(|(scan, path)| missing(scan, path)).collect();
     ensure!(
         missing.is_empty(),
         "{}; denoisers are fitted on tier train, chosen on tier validation and evaluated on images repeated in tier test: set `tiers` accordingly",
@@ -115,7 +122,8 @@ pub fn run(options: &Options, device: &Device, observer: &dyn Observer) -> Resul
         };
         loaded.push(Loaded { reliability: reliability(&scan)?, scan, truth });
     }
-    let groups: Vec<&[Loaded]> = if options.together { vec![&loaded] } else { loaded.chunks(1).collect() };
+    let groups: Vec<&[Loaded]> =
+        if options.together { vec![&loaded] } else { loaded.chunks(1).collect() };
     for group in groups {
         let mut found: Vec<Vec<Found>> = group.iter().map(|_| Vec::new()).collect();
         let scans: Vec<&Scan> = group.iter().map(|loaded| &loaded.scan).collect();
@@ -151,7 +159,10 @@ fn fixed_features(options: &Options, scans: &[&Scan]) -> Result<FixedFeatures> {
     let with_network = match &config.network {
         None => None,
         Some(file) => {
-            let maps = config.layers.iter().map(|layer| features::maps(file, layer, "prediction.layers", &stimuli));
+            let maps = config
+                .layers
+                .iter()
+                .map(|layer| features::maps(file, layer, "prediction.layers", &stimuli));
             Some(Features::of(&stimuli, &maps.collect::<Result<Vec<_>>>()?)?)
         }
     };
@@ -177,17 +188,31 @@ fn of_seed(
     let most = config.response.optimization.max_epochs as u64;
     let mut told = |event| {
         if let FitEvent::Epoch { epoch, validation_correlation, .. } = event {
-            bar.set(epoch as u64 + 1, most, &format!("validation correlation {validation_correlation:.3}"));
+            bar.set(
+                epoch as u64 + 1,
+                most,
+                &format!("validation correlation {validation_correlation:.3}"),
+            );
         }
     };
     let seed_of_fit = config.seed.wrapping_add(seed);
-    let options = FitOptions { device: device.clone(), seed: seed_of_fit, checkpoint: None, observer: Some(&mut told) };
+    let options = FitOptions {
+        device: device.clone(),
+        seed: seed_of_fit,
+        checkpoint: None,
+        observer: Some(&mut told),
+    };
     let model = fit(&scans, &config.response, options)?;
     let ensemble = Ensemble::new(vec![model], &scans)?;
     let crossed = match config.prediction.folds {
         None => None,
         Some(folds) => {
-            let options = FitOptions { device: device.clone(), seed: seed_of_fit, checkpoint: None, observer: Some(&mut told) };
+            let options = FitOptions {
+                device: device.clone(),
+                seed: seed_of_fit,
+                checkpoint: None,
+                observer: Some(&mut told),
+            };
             Some(CrossFitted::fit(&scans, &config.response, folds, options)?)
         }
     };
@@ -210,7 +235,9 @@ fn of_seed(
         }
     }
     let rest = started.elapsed().as_secs_f64();
-    observer.line(&format!("seed {seed}: convolutional fit {fit_seconds:.1} s, linear fits and comparisons {rest:.1} s"));
+    observer.line(&format!(
+        "seed {seed}: convolutional fit {fit_seconds:.1} s, linear fits and comparisons {rest:.1} s"
+    ));
     Ok(found)
 }
 
@@ -223,7 +250,10 @@ fn measure(kind: usize, loaded: &Loaded, denoiser: &Denoiser<'_>) -> Result<Foun
     let sized = Denoised { responses: &predicted, variances: Some(denoiser.variances()) };
     Ok(Found {
         kind,
-        v: median(&denoiser.v().iter().map(|v| f64::from(v.unwrap_or_default())).collect::<Vec<_>>()).unwrap_or_default(),
+        v: median(
+            &denoiser.v().iter().map(|v| f64::from(v.unwrap_or_default())).collect::<Vec<_>>(),
+        )
+        .unwrap_or_default(),
         test: denoiser.metrics(0)?.median_single_trial.map_or(0.0, |figure| figure.value),
         held_out: denoiser.held_out_similarity(),
         plain: compare_oracle_images(scan, Some((&predicted).into()), truth, &weights)?,
@@ -242,7 +272,9 @@ fn report(loaded: &Loaded, found: &[Found]) -> String {
     let held_out = |found: &Found| found.held_out.unwrap_or_default();
     let best = (0..KINDS.len()).filter_map(|kind| Some((kind, mean(found, kind, held_out)?)));
     let best = best.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(kind, _)| kind);
-    for (weighting, name) in [(Weighting::Equal, "equal weights"), (Weighting::SignalToNoise, "times w")] {
+    for (weighting, name) in
+        [(Weighting::Equal, "equal weights"), (Weighting::SignalToNoise, "times w")]
+    {
         let others = "against the mean over the other trials";
         text += &format!(
             "\nsimilarities, {name}: correlation {others}, interval over images, and spread relative to that of the mean\n"
@@ -264,7 +296,9 @@ fn report(loaded: &Loaded, found: &[Found]) -> String {
             .to_vec(),
         ];
         if loaded.truth.is_some() {
-            rows[0].extend(["sized ~ truth", "spread", "one trial ~", "all trials ~"].map(str::to_owned));
+            rows[0].extend(
+                ["sized ~ truth", "spread", "one trial ~", "all trials ~"].map(str::to_owned),
+            );
         }
         if let Some(first) = found.first() {
             rows.push(measured(loaded, of_weighting(&first.sized, weighting)));
@@ -275,10 +309,18 @@ fn report(loaded: &Loaded, found: &[Found]) -> String {
                 continue;
             }
             let mark = if best == Some(kind) { " *" } else { "" };
-            let figure = |of: fn(&Found) -> f64| format!("{:.3}", mean(found, kind, of).unwrap_or_default());
-            let mut row = vec![format!("{}{mark}", of.name), figure(|of| of.v), figure(held_out), figure(|of| of.test)];
-            let plain: Vec<_> = of_kind.iter().map(|of| of_weighting(&of.plain, weighting)).collect();
-            let sized: Vec<_> = of_kind.iter().map(|of| of_weighting(&of.sized, weighting)).collect();
+            let figure =
+                |of: fn(&Found) -> f64| format!("{:.3}", mean(found, kind, of).unwrap_or_default());
+            let mut row = vec![
+                format!("{}{mark}", of.name),
+                figure(|of| of.v),
+                figure(held_out),
+                figure(|of| of.test),
+            ];
+            let plain: Vec<_> =
+                of_kind.iter().map(|of| of_weighting(&of.plain, weighting)).collect();
+            let sized: Vec<_> =
+                of_kind.iter().map(|of| of_weighting(&of.sized, weighting)).collect();
             row.extend(agreement(&plain, |of| of.to_other_repeats.denoised));
             row.extend(agreement(&sized, |of| of.to_other_repeats.denoised));
             row.extend(agreement(&sized, |of| of.to_other_repeats.combined));
@@ -318,9 +360,12 @@ fn mean(found: &[Found], kind: usize, of: fn(&Found) -> f64) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// Correlation with its interval, and spread ratio, averaged over fits; with the standard deviation over fits if there
-/// are several.
-fn agreement(found: &[Option<&WeightingComparison>], of: impl Fn(&WeightingComparison) -> Option<Agreement>) -> [String; 2] {
+/// Correlation with its interval, and spread ratio, averaged over fits; with the standard deviation
+/// over fits if there are several.
+fn agreement(
+    found: &[Option<&WeightingComparison>],
+    of: impl Fn(&WeightingComparison) -> Option<Agreement>,
+) -> [String; 2] {
     let found: Vec<Agreement> = found.iter().filter_map(|found| of((*found)?)).collect();
     if found.is_empty() {
         return ["–".into(), "–".into()];
@@ -329,12 +374,21 @@ fn agreement(found: &[Option<&WeightingComparison>], of: impl Fn(&WeightingCompa
     let mean = |of: &dyn Fn(&Agreement) -> f64| found.iter().map(of).sum::<f64>() / count;
     let value = mean(&|of| of.correlation);
     let interval = found.iter().all(|of| of.interval.is_some()).then(|| {
-        let [low, high] = [mean(&|of| of.interval.map_or(0.0, |i| i.low)), mean(&|of| of.interval.map_or(0.0, |i| i.high))];
+        let [low, high] = [
+            mean(&|of| of.interval.map_or(0.0, |i| i.low)),
+            mean(&|of| of.interval.map_or(0.0, |i| i.high)),
+        ];
         format!(" [{low:.2}, {high:.2}]")
     });
     let deviation = match found.len() {
         1 => String::new(),
-        _ => format!(" ± {:.3}", (mean(&|of| (of.correlation - value).powi(2)) * count / (count - 1.0)).sqrt()),
+        _ => format!(
+            " ± {:.3}",
+            (mean(&|of| (of.correlation - value).powi(2)) * count / (count - 1.0)).sqrt()
+        ),
     };
-    [format!("{value:.3}{deviation}{}", interval.unwrap_or_default()), format!("{:.2}", mean(&|of| of.spread_ratio))]
+    [
+        format!("{value:.3}{deviation}{}", interval.unwrap_or_default()),
+        format!("{:.2}", mean(&|of| of.spread_ratio)),
+    ]
 }

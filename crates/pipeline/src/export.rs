@@ -1,4 +1,5 @@
-//! Exports for other programs: a similarity matrix as a NumPy array, a network under torchvision's names.
+//! Exports for other programs: a similarity matrix as a NumPy array, a network under torchvision's
+//! names.
 
 use anyhow::{Result, ensure};
 use brainprior_artifact::npy::{Npy, Values};
@@ -19,8 +20,8 @@ pub enum Kind {
 /// Writes `source` to `out` and returns a summary.
 ///
 /// # Errors
-/// Returns an error if the source cannot be read, or if `out` cannot be written, has the wrong extension or is the
-/// source itself.
+/// Returns an error if the source cannot be read, or if `out` cannot be written, has the wrong
+/// extension or is the source itself.
 pub fn export(kind: Kind, source: &Path, out: &Path) -> Result<String> {
     let ending = match kind {
         Kind::Matrix => "npy",
@@ -33,7 +34,11 @@ pub fn export(kind: Kind, source: &Path, out: &Path) -> Result<String> {
     );
     // Only an existing file can be the one that is read.
     if let (Ok(read), Ok(written)) = (source.canonicalize(), out.canonicalize()) {
-        ensure!(read != written, "{}: the output is the input itself; name another file", out.display());
+        ensure!(
+            read != written,
+            "{}: the output is the input itself; name another file",
+            out.display()
+        );
     }
     match kind {
         Kind::Matrix => matrix(&SimilarityMatrix::read(source)?, out),
@@ -61,7 +66,10 @@ pub fn export(kind: Kind, source: &Path, out: &Path) -> Result<String> {
 fn matrix(matrix: &SimilarityMatrix, out: &Path) -> Result<String> {
     let images = matrix.len();
     let values = (0..images).flat_map(|image| matrix.row(image)).collect();
-    replace::bytes(out, &Npy { shape: vec![images, images], values: Values::Floats(values) }.to_bytes())?;
+    replace::bytes(
+        out,
+        &Npy { shape: vec![images, images], values: Values::Floats(values) }.to_bytes(),
+    )?;
     let beside = out.with_extension("images.npy");
     let ids = matrix.ids().iter().map(ToString::to_string).collect();
     replace::bytes(&beside, &Npy { shape: vec![images], values: Values::Strings(ids) }.to_bytes())?;
@@ -82,7 +90,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (source, out) = (folder.path().join("matrix.h5"), folder.path().join("matrix.npy"));
         let ids: Vec<ImageId> = [7, 5, 9].map(ImageId::from_u64).to_vec();
-        SimilarityMatrix::new(ids, vec![0.5, -0.25, 0.125], vec!["made up".into()]).unwrap().write(&source).unwrap();
+        SimilarityMatrix::new(ids, vec![0.5, -0.25, 0.125], vec!["made up".into()])
+            .unwrap()
+            .write(&source)
+            .unwrap();
         let text = export(Kind::Matrix, &source, &out).unwrap();
         assert!(text.contains("3 x 3 images") && text.contains("matrix.images.npy"), "{text}");
         let read = |path: &Path| Npy::parse(&std::fs::read(path).unwrap()).unwrap();
@@ -91,7 +102,11 @@ mod tests {
         let ids = read(&folder.path().join("matrix.images.npy"));
         assert_eq!(
             ids.values,
-            Values::Strings(vec!["0000000000000007".into(), "0000000000000005".into(), "0000000000000009".into()])
+            Values::Strings(vec![
+                "0000000000000007".into(),
+                "0000000000000005".into(),
+                "0000000000000009".into()
+            ])
         );
         let whole = std::fs::read(&source).unwrap();
         let network = folder.path().join("network.safetensors");
@@ -104,9 +119,14 @@ mod tests {
             let error = export(kind, from, to).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
         }
-        assert!(std::fs::read(&source).unwrap() == whole && std::fs::read(&network).unwrap() == b"a network");
+        assert!(
+            std::fs::read(&source).unwrap() == whole
+                && std::fs::read(&network).unwrap() == b"a network"
+        );
         let cut = std::fs::read(&source).unwrap();
         std::fs::write(&source, &cut[..cut.len() / 2]).unwrap();
-        assert!(format!("{:#}", export(Kind::Matrix, &source, &out).unwrap_err()).contains("matrix.h5"));
+        assert!(
+            format!("{:#}", export(Kind::Matrix, &source, &out).unwrap_err()).contains("matrix.h5")
+        );
     }
 }

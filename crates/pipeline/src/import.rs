@@ -7,7 +7,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 pub use brainprior_recording::import::{
-    ImageAxis, ImageSettings, NwbSettings, OnsetUnit, Settings, Suite2pSettings, TierCounts, Traces, Window,
+    ImageAxis, ImageSettings, NwbSettings, OnsetUnit, Settings, Suite2pSettings, TierCounts,
+    Traces, Window,
 };
 
 /// The format of a recording, with the settings that its files do not contain.
@@ -26,8 +27,8 @@ pub enum Kind {
 /// Reads `source` and writes the scan. Returns a summary of what was taken, dropped and assumed.
 ///
 /// # Errors
-/// Returns an error if the importer rejects the source, or if the scan file cannot be written or already exists (it
-/// might be the source).
+/// Returns an error if the importer rejects the source, or if the scan file cannot be written or
+/// already exists (it might be the source).
 pub fn import(kind: &Kind, source: &Path, out: &Path) -> Result<String> {
     ensure!(
         !out.exists(),
@@ -43,8 +44,13 @@ pub fn import(kind: &Kind, source: &Path, out: &Path) -> Result<String> {
     write_static_hdf5(out, &scan)?;
     let mut text = account.to_string();
     let (trials, neurons) = scan.responses().dim();
-    let (images, height, width) = (scan.stimuli().len(), scan.stimuli().height(), scan.stimuli().width());
-    writeln!(text, "wrote    {}: {trials} trials of {neurons} neurons, {images} images of {height} x {width}", out.display())?;
+    let (images, height, width) =
+        (scan.stimuli().len(), scan.stimuli().height(), scan.stimuli().width());
+    writeln!(
+        text,
+        "wrote    {}: {trials} trials of {neurons} neurons, {images} images of {height} x {width}",
+        out.display()
+    )?;
     Ok(text)
 }
 

@@ -1,6 +1,6 @@
-//! The pipeline from recordings to robust classifiers as one run: stages that record what they were made from, a grid
-//! of conditions and seeds, and a report. The mathematics is in the other libraries; command line and terminal are in
-//! `xtask`.
+//! The pipeline from recordings to robust classifiers as one run: stages that record what they were
+//! made from, a grid of conditions and seeds, and a report. The mathematics is in the other
+//! libraries; command line and terminal are in `xtask`.
 //!
 //! | module | contents |
 //! |---|---|

@@ -1,9 +1,13 @@
-//! Pseudorandom numbers and responses, the same in every run, for benchmarks and for `similarity --synthetic`.
+//! Pseudorandom numbers and responses, the same in every run, for benchmarks and for `similarity
+//! --synthetic`.
 
 use brainprior_similarity::Computed;
 
 /// Responses computed on reading: a few patterns shared by images, plus noise.
-pub(crate) fn responses(images: usize, neurons: usize) -> Computed<impl Fn(usize, &mut [f32]) + Sync> {
+pub(crate) fn responses(
+    images: usize,
+    neurons: usize,
+) -> Computed<impl Fn(usize, &mut [f32]) + Sync> {
     Computed::new(images, neurons, move |first, rows: &mut [f32]| {
         for (row, values) in rows.chunks_exact_mut(neurons).enumerate() {
             let image = (first + row) as u64;
@@ -11,7 +15,11 @@ pub(crate) fn responses(images: usize, neurons: usize) -> Computed<impl Fn(usize
             for (neuron, value) in values.iter_mut().enumerate() {
                 let unit = |bits: u64| (bits >> 40) as f32 / (1 << 24) as f32;
                 let shared = mixed(pattern << 32 | neuron as u64);
-                *value = unit(shared) + unit(shared.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ mixed(image << 32 | neuron as u64));
+                *value = unit(shared)
+                    + unit(
+                        shared.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                            ^ mixed(image << 32 | neuron as u64),
+                    );
             }
         }
     })

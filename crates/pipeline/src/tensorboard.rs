@@ -2,16 +2,16 @@
 //!
 //! A file is a sequence of records: the length of the content (u64, little endian), the masked
 //! CRC-32C of these eight bytes, the content, and the masked CRC-32C of the content. The content is
-//! a Protocol Buffers message `Event`: wall time (field 1, double), step (2, varint), version of the
-//! format (3, text) or summary (5), whose values (1) have a tag (1, text) and a number (2, float).
-//! This is the part of
-//! [TensorFlow's `event.proto`](https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/util/event.proto)
+//! a Protocol Buffers message `Event`: wall time (field 1, double), step (2, varint), version of
+//! the format (3, text) or summary (5), whose values (1) have a tag (1, text) and a number (2,
+//! float). This is the part of [TensorFlow's
+//! `event.proto`](https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/util/event.proto)
 //! that scalars need. The crates that write such files depend on a Protocol Buffers compiler or an
 //! image library.
 //!
-//! Equal runs write equal bytes, so the wall time of an event is its step in seconds. The file of an
-//! interrupted run is therefore a prefix of the finished one: resuming repeats no event and completes
-//! a torn one.
+//! Equal runs write equal bytes, so the wall time of an event is its step in seconds. The file of
+//! an interrupted run is therefore a prefix of the finished one: resuming repeats no event and
+//! completes a torn one.
 
 use anyhow::{Context, Result};
 use brainprior_artifact::replace;
@@ -25,7 +25,8 @@ const FILE: &str = "events.out.tfevents";
 /// The version in the first record of every file.
 const VERSION: &[u8] = b"brain.Event:2";
 
-/// Fields of `Event`, `Summary` and `Summary.Value`: the number of the field and how its content is encoded, as one byte.
+/// Fields of `Event`, `Summary` and `Summary.Value`: the number of the field and how its content is
+/// encoded, as one byte.
 const WALL_TIME: u8 = 1 << 3 | DOUBLE;
 const STEP: u8 = 2 << 3 | VARINT;
 const FILE_VERSION: u8 = 3 << 3 | BYTES;
@@ -47,13 +48,14 @@ pub(crate) struct Step {
     pub(crate) scalars: Vec<(String, f64)>,
 }
 
-/// Writes exactly these steps into the event file in `folder`. If the existing file is a prefix, the
-/// rest is appended, so that a TensorBoard that has the file open continues to read it.
+/// Writes exactly these steps into the event file in `folder`. If the existing file is a prefix,
+/// the rest is appended, so that a TensorBoard that has the file open continues to read it.
 ///
 /// # Errors
 /// Returns an error if the folder or the file cannot be read or written.
 pub(crate) fn write(folder: &Path, steps: &[Step]) -> Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))?;
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("could not create {}", folder.display()))?;
     let path = folder.join(FILE);
     let wanted = bytes(steps);
     let there = match std::fs::read(&path) {
@@ -62,7 +64,8 @@ pub(crate) fn write(folder: &Path, steps: &[Step]) -> Result<()> {
     };
     match there.as_deref().and_then(|there| wanted.strip_prefix(there)) {
         Some(rest) => {
-            let appended = File::options().append(true).open(&path).and_then(|mut file| file.write_all(rest));
+            let appended =
+                File::options().append(true).open(&path).and_then(|mut file| file.write_all(rest));
             appended.with_context(|| format!("could not write to {}", path.display()))
         }
         None => Ok(replace::bytes(&path, &wanted)?),
@@ -116,8 +119,8 @@ fn record(file: &mut Vec<u8>, content: &[u8]) {
     file.extend(masked(content).to_le_bytes());
 }
 
-/// The checksum as stored, rotated and shifted: an unmasked checksum of bytes that contain their own
-/// checksum would be weak.
+/// The checksum as stored, rotated and shifted: an unmasked checksum of bytes that contain their
+/// own checksum would be weak.
 fn masked(bytes: &[u8]) -> u32 {
     crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
@@ -126,20 +129,26 @@ fn masked(bytes: &[u8]) -> u32 {
 fn crc32c(bytes: &[u8]) -> u32 {
     const POLYNOMIAL: u32 = 0x82f6_3b78;
     let step = |rest: u32| if rest & 1 == 1 { rest >> 1 ^ POLYNOMIAL } else { rest >> 1 };
-    !bytes.iter().fold(u32::MAX, |rest, byte| (0..8).fold(rest ^ u32::from(*byte), |rest, _| step(rest)))
+    !bytes
+        .iter()
+        .fold(u32::MAX, |rest, byte| (0..8).fold(rest ^ u32::from(*byte), |rest, _| step(rest)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Made by TensorBoard 2.21 itself (its `RecordWriter` and `event_pb2`) of [`steps`], and read back by its `EventFileLoader`.
+    /// Made by TensorBoard 2.21 itself (its `RecordWriter` and `event_pb2`) of [`steps`], and read
+    /// back by its `EventFileLoader`.
     const GOLDEN: &[u8] = include_bytes!("../tests/data/events.out.tfevents");
 
     fn steps(epochs: usize) -> Vec<Step> {
         let step = |epoch: usize| Step {
             epoch,
-            scalars: vec![("loss/training".into(), 1.5 / epoch as f64), ("accuracy/validation".into(), 0.1 * epoch as f64)],
+            scalars: vec![
+                ("loss/training".into(), 1.5 / epoch as f64),
+                ("accuracy/validation".into(), 0.1 * epoch as f64),
+            ],
         };
         (1..=epochs).map(step).collect()
     }

@@ -1,5 +1,5 @@
-//! Runs the readers of `cargo xtask fuzz` (`fuzz/readers`) for some seconds: on their seeds, and on damaged versions
-//! made from a fixed seed.
+//! Runs the readers of `cargo xtask fuzz` (`fuzz/readers`) for some seconds: on their seeds, and on
+//! damaged versions made from a fixed seed.
 #![allow(dead_code, unreachable_pub, reason = "the fuzzer needs more of the shared reader code")]
 #![allow(clippy::print_stderr, reason = "the allocator reports why it stops a reader")]
 
@@ -20,7 +20,8 @@ struct Numbers(u64);
 
 impl Numbers {
     fn below(&mut self, count: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % count.max(1)
     }
 
@@ -38,7 +39,9 @@ impl Numbers {
                     bytes.extend_from_slice(other.get(place..).unwrap_or_default());
                 }
                 3 => bytes.get_mut(place).into_iter().for_each(|byte| *byte ^= 1 << self.below(8)),
-                _ => bytes.get_mut(place).into_iter().for_each(|byte| *byte = self.below(256) as u8),
+                _ => {
+                    bytes.get_mut(place).into_iter().for_each(|byte| *byte = self.below(256) as u8)
+                }
             }
         }
         bytes

@@ -1,5 +1,5 @@
-//! Checks in the source which module of the pipeline uses which: unlisted uses fail, and the list has no cycle, so that
-//! artifacts never depend on the report, nor runs on stages.
+//! Checks in the source which module of the pipeline uses which: unlisted uses fail, and the list
+//! has no cycle, so that artifacts never depend on the report, nor runs on stages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,10 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     ("grid", &["config", "run"]),
     ("report", &["artifacts", "table"]),
     ("adversarial", &["artifacts", "run", "table"]),
-    ("stages", &["adversarial", "artifacts", "config", "grid", "report", "run", "table", "tensorboard"]),
+    (
+        "stages",
+        &["adversarial", "artifacts", "config", "grid", "report", "run", "table", "tensorboard"],
+    ),
     ("records", &["adversarial", "artifacts", "config", "run", "table"]),
     ("denoise", &["config", "run", "stages", "table"]),
     ("files", &["artifacts"]),
@@ -47,7 +50,9 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 fn used(text: &str) -> BTreeSet<&str> {
     let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     let behind = code.flat_map(|line| line.split("crate::").skip(1));
-    behind.flat_map(|rest| rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).next()).collect()
+    behind
+        .flat_map(|rest| rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).next())
+        .collect()
 }
 
 #[test]
@@ -67,10 +72,20 @@ fn modules_use_only_what_is_listed() {
             assert!(uses.is_empty(), "lib.rs uses {uses:?}; it should only name the modules");
             continue;
         }
-        let (module, allowed) = allowed.get_key_value(module.as_str()).unwrap_or_else(|| panic!("{module} is not listed here"));
+        let (module, allowed) = allowed
+            .get_key_value(module.as_str())
+            .unwrap_or_else(|| panic!("{module} is not listed here"));
         // A brace after `crate::` would hide the modules used.
-        assert!(!text.contains("use crate::{"), "{}: one `use crate::module` for each module", inside.display());
-        assert!(!text.contains("super::super::super"), "{}: name the module from `crate::`", inside.display());
+        assert!(
+            !text.contains("use crate::{"),
+            "{}: one `use crate::module` for each module",
+            inside.display()
+        );
+        assert!(
+            !text.contains("super::super::super"),
+            "{}: name the module from `crate::`",
+            inside.display()
+        );
         for name in uses.into_iter().filter(|name| name != module) {
             assert!(allowed.contains(&name), "{}: {module} must not use {name}", inside.display());
             seen.insert((*module, name.to_owned()));
@@ -78,7 +93,10 @@ fn modules_use_only_what_is_listed() {
     }
     for (module, uses) in allowed {
         for name in uses {
-            assert!(seen.contains(&(module, (*name).to_owned())), "{module} no longer uses {name}; remove it from the list");
+            assert!(
+                seen.contains(&(module, (*name).to_owned())),
+                "{module} no longer uses {name}; remove it from the list"
+            );
         }
     }
 }
@@ -87,7 +105,10 @@ fn modules_use_only_what_is_listed() {
 fn the_list_has_no_circle() {
     let mut left = allowed();
     while !left.is_empty() {
-        let free = left.iter().find(|(_, uses)| uses.iter().all(|name| !left.contains_key(name))).map(|(module, _)| *module);
+        let free = left
+            .iter()
+            .find(|(_, uses)| uses.iter().all(|name| !left.contains_key(name)))
+            .map(|(module, _)| *module);
         let free = free.unwrap_or_else(|| panic!("a cycle among {:?}", left.keys()));
         left.remove(free);
     }

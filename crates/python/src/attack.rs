@@ -3,9 +3,10 @@
 use crate::error::{Result, unknown};
 use crate::models::{evaluated, labeled};
 use brainprior_robustness::{
-    self as robustness, Apgd, ApgdMinimal, ApgdTargeted, Attack, AutoAttack, Bim, BlendedNoise, Boundary, BrendelBethge,
-    CarliniWagner, Clamp, Corruption, Counts, Ddn, DeepFool, Fab, FabTargeted, Fgsm, Fmn, HopSkipJump, LineSearch, Loss,
-    MaskingSettings, Mim, MinimalPerturbations, Noise, Norm, Perturbation, Pgd, PrimalDual, Progress, Search, Settings,
+    self as robustness, Apgd, ApgdMinimal, ApgdTargeted, Attack, AutoAttack, Bim, BlendedNoise,
+    Boundary, BrendelBethge, CarliniWagner, Clamp, Corruption, Counts, Ddn, DeepFool, Fab,
+    FabTargeted, Fgsm, Fmn, HopSkipJump, LineSearch, Loss, MaskingSettings, Mim,
+    MinimalPerturbations, Noise, Norm, Perturbation, Pgd, PrimalDual, Progress, Search, Settings,
     SigmaZero, Square, ensemble, median,
 };
 use ndarray::{Array1, Array4};
@@ -48,7 +49,11 @@ fn named(name: &str, norm: Norm, steps: Option<usize>) -> Result<Box<dyn Attack 
     }
     let stepless = |attack: Box<dyn Attack + Send>| match steps {
         None => Ok(attack),
-        Some(steps) => Err(unknown(&format!("steps of {name}"), "none, since this attack has no steps", &steps.to_string())),
+        Some(steps) => Err(unknown(
+            &format!("steps of {name}"),
+            "none, since this attack has no steps",
+            &steps.to_string(),
+        )),
     };
     let attack: Box<dyn Attack + Send> = match name {
         "fgsm" => stepless(Box::new(Fgsm::new(norm)))?,
@@ -70,8 +75,16 @@ fn named(name: &str, norm: Norm, steps: Option<usize>) -> Result<Box<dyn Attack 
         "brendel-bethge" => steps!(BrendelBethge::new(norm)),
         "boundary" => steps!(Boundary::default()),
         "hop-skip-jump" => steps!(HopSkipJump::new(norm)),
-        "square" if matches!(norm, Norm::Linf | Norm::L2) => steps!(Square::new(norm), with_queries),
-        "square" => return Err(unknown("norm of square", "linf or l2", &format!("{norm:?}").to_lowercase())),
+        "square" if matches!(norm, Norm::Linf | Norm::L2) => {
+            steps!(Square::new(norm), with_queries)
+        }
+        "square" => {
+            return Err(unknown(
+                "norm of square",
+                "linf or l2",
+                &format!("{norm:?}").to_lowercase(),
+            ));
+        }
         "primal-dual" => steps!(PrimalDual::new(norm)),
         "sigma-zero" => steps!(SigmaZero::default()),
         "line-search" => stepless(Box::new(LineSearch::new(norm)))?,
@@ -93,9 +106,10 @@ fn named(name: &str, norm: Norm, steps: Option<usize>) -> Result<Box<dyn Attack 
     }
 }
 
-/// Results for all images: the nearest adversarial images or the images themselves; distances; whether each was already
-/// adversarial; whether it is now; which attack found it; numbers of queries, gradients and zero gradients; and the
-/// median of the smallest perturbations with its interval, each infinite if beyond the search.
+/// Results for all images: the nearest adversarial images or the images themselves; distances;
+/// whether each was already adversarial; whether it is now; which attack found it; numbers of
+/// queries, gradients and zero gradients; and the median of the smallest perturbations with its
+/// interval, each infinite if beyond the search.
 type Found<'py> = (
     Bound<'py, PyArray4<f32>>,
     Bound<'py, PyArray1<f64>>,
@@ -123,17 +137,23 @@ pub(crate) fn attack<'py>(
     progress: Option<Py<PyAny>>,
 ) -> Result<Found<'py>> {
     let norm = norm_of(norm)?;
-    let (images, settings) = (labeled(&images, &labels, targets.as_ref())?, Settings { seed, batch });
+    let (images, settings) =
+        (labeled(&images, &labels, targets.as_ref())?, Settings { seed, batch });
     let (count, [channels, height, width]) = (images.len(), images.shape());
     let pixels = |of: &dyn Fn(usize) -> Vec<f32>| {
         let values = (0..count).flat_map(of).collect();
-        Array4::from_shape_vec((count, channels, height, width), values).expect("an image has the given shape")
+        Array4::from_shape_vec((count, channels, height, width), values)
+            .expect("an image has the given shape")
     };
     let counted = |counts: &[Counts]| {
         let column = |of: fn(&Counts) -> usize| -> Bound<'py, PyArray1<i64>> {
             counts.iter().map(|counts| of(counts) as i64).collect::<Array1<i64>>().into_pyarray(py)
         };
-        [column(|counts| counts.queries), column(|counts| counts.gradient_calls), column(|counts| counts.zero_gradients)]
+        [
+            column(|counts| counts.queries),
+            column(|counts| counts.gradient_calls),
+            column(|counts| counts.zero_gradients),
+        ]
     };
     if let Some(epsilon) = epsilon {
         if name == "ensemble" {
@@ -149,12 +169,26 @@ pub(crate) fn attack<'py>(
         })?;
         let outcomes = found.outcomes();
         let counts: Vec<Counts> = outcomes.iter().map(|outcome| outcome.counts).collect();
-        let by = |outcome: &robustness::Outcome| (outcome.success && !outcome.already).then(|| attack.name());
+        let by = |outcome: &robustness::Outcome| {
+            (outcome.success && !outcome.already).then(|| attack.name())
+        };
         return Ok((
             pixels(&|index| found.image(index).to_vec()).into_pyarray(py),
-            outcomes.iter().map(|outcome| outcome.distance).collect::<Array1<f64>>().into_pyarray(py),
-            outcomes.iter().map(|outcome| outcome.already).collect::<Array1<bool>>().into_pyarray(py),
-            outcomes.iter().map(|outcome| outcome.success).collect::<Array1<bool>>().into_pyarray(py),
+            outcomes
+                .iter()
+                .map(|outcome| outcome.distance)
+                .collect::<Array1<f64>>()
+                .into_pyarray(py),
+            outcomes
+                .iter()
+                .map(|outcome| outcome.already)
+                .collect::<Array1<bool>>()
+                .into_pyarray(py),
+            outcomes
+                .iter()
+                .map(|outcome| outcome.success)
+                .collect::<Array1<bool>>()
+                .into_pyarray(py),
             outcomes.iter().map(by).collect(),
             counted(&counts),
             None,
@@ -174,7 +208,8 @@ pub(crate) fn attack<'py>(
         };
         for (number, attack) in attacks.iter().enumerate() {
             let mut of_all = |at: Progress| {
-                // Progress in images over all attacks; the last calls of an attack may have fewer images.
+                // Progress in images over all attacks; the last calls of an attack may have fewer
+                // images.
                 let share = count * at.done / at.total.max(1);
                 observe(Progress { done: number * count + share, total: attacks.len() * count });
             };
@@ -199,10 +234,17 @@ pub(crate) fn attack<'py>(
     let distances = minimal.distances(&images);
     Ok((
         pixels(&nearest).into_pyarray(py),
-        distances.iter().map(|size| size.unwrap_or(f64::INFINITY)).collect::<Array1<f64>>().into_pyarray(py),
+        distances
+            .iter()
+            .map(|size| size.unwrap_or(f64::INFINITY))
+            .collect::<Array1<f64>>()
+            .into_pyarray(py),
         records.iter().map(|record| record.already).collect::<Array1<bool>>().into_pyarray(py),
         distances.iter().map(Option::is_some).collect::<Array1<bool>>().into_pyarray(py),
-        records.iter().map(|record| record.nearest.as_ref().map(|(_, name)| name.clone())).collect(),
+        records
+            .iter()
+            .map(|record| record.nearest.as_ref().map(|(_, name)| name.clone()))
+            .collect(),
         counted(&counts),
         middle,
     ))
@@ -236,7 +278,14 @@ pub(crate) fn noise_curve<'py>(
     };
     let images = labeled(&images, &labels, None)?;
     let points = evaluated(model, progress, |model, observe| {
-        robustness::noise_curve(model, &images, noise, clamp, &levels, Settings { seed, batch }.observed(observe))
+        robustness::noise_curve(
+            model,
+            &images,
+            noise,
+            clamp,
+            &levels,
+            Settings { seed, batch }.observed(observe),
+        )
     })?;
     let share = |point: &robustness::NoisePoint| point.accuracy.share().unwrap_or(f64::NAN);
     Ok(points.iter().map(share).collect::<Array1<f64>>().into_pyarray(py))
@@ -256,7 +305,9 @@ pub(crate) fn corruption_errors(
     let all = Corruption::ALL;
     let family = |name: &String| {
         let names: Vec<&str> = all.iter().map(|family| family.name()).collect();
-        all.into_iter().find(|family| family.name() == name).ok_or_else(|| unknown("family", &names.join(", "), name))
+        all.into_iter()
+            .find(|family| family.name() == name)
+            .ok_or_else(|| unknown("family", &names.join(", "), name))
     };
     let families = match &families {
         Some(names) => names.iter().map(family).collect::<Result<Vec<_>>>()?,
@@ -264,13 +315,18 @@ pub(crate) fn corruption_errors(
     };
     let images = labeled(&images, &labels, None)?;
     let errors = evaluated(model, progress, |model, observe| {
-        robustness::corruption_errors(model, &images, &families, Settings { seed, batch }.observed(observe))
+        robustness::corruption_errors(
+            model,
+            &images,
+            &families,
+            Settings { seed, batch }.observed(observe),
+        )
     })?;
     Ok(errors.iter().map(|errors| (errors.corruption.name(), errors.errors())).collect())
 }
 
-/// The checks for gradient masking: the verdict in words, the number of images, and each check by name with its
-/// measured values and its finding, if any.
+/// The checks for gradient masking: the verdict in words, the number of images, and each check by
+/// name with its measured values and its finding, if any.
 #[pyfunction]
 pub(crate) fn masking_report<'py>(
     py: Python<'py>,
@@ -285,7 +341,13 @@ pub(crate) fn masking_report<'py>(
     let images = labeled(&images, &labels, None)?;
     let report = evaluated(model, progress, |model, observe| {
         let checks = MaskingSettings::at(epsilon);
-        robustness::masking_report(model, &[], &images, &checks, Settings { seed, batch }.observed(observe))
+        robustness::masking_report(
+            model,
+            &[],
+            &images,
+            &checks,
+            Settings { seed, batch }.observed(observe),
+        )
     })?;
     let check = |check: &robustness::Check| {
         let figures = PyDict::new(py);

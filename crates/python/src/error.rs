@@ -22,7 +22,12 @@ pyo3::create_exception!(
     PyValueError,
     "Arrays or settings are invalid. The message says what was expected, what was found, and where."
 );
-pyo3::create_exception!(brainprior, ModelError, PyRuntimeError, "A model failed, or its training diverged.");
+pyo3::create_exception!(
+    brainprior,
+    ModelError,
+    PyRuntimeError,
+    "A model failed, or its training diverged."
+);
 
 pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
@@ -98,7 +103,9 @@ impl From<response_model::Error> for Failure {
             Error::Images(error) => error.into(),
             Error::Recording(error) => error.into(),
             error @ Error::ForeignCheckpoint { .. } => Self(FileError::new_err(error.to_string())),
-            error @ (Error::Diverged { .. } | Error::Tensor(_)) => Self(ModelError::new_err(error.to_string())),
+            error @ (Error::Diverged { .. } | Error::Tensor(_)) => {
+                Self(ModelError::new_err(error.to_string()))
+            }
             other => Self(DataError::new_err(other.to_string())),
         }
     }
@@ -110,7 +117,9 @@ impl From<classifier::Error> for Failure {
         match error {
             Error::File(error) => error.into(),
             Error::Images(error) => error.into(),
-            error @ (Error::Diverged(_) | Error::Tensor(_)) => Self(ModelError::new_err(error.to_string())),
+            error @ (Error::Diverged(_) | Error::Tensor(_)) => {
+                Self(ModelError::new_err(error.to_string()))
+            }
             other => Self(DataError::new_err(other.to_string())),
         }
     }

@@ -1,6 +1,6 @@
-//! The compiled module `brainprior._native`: NumPy arrays in, NumPy arrays out, computed by the crates. Nothing is
-//! implemented twice; this crate converts arguments, reports progress, handles interruption, and turns errors into
-//! Python exceptions.
+//! The compiled module `brainprior._native`: NumPy arrays in, NumPy arrays out, computed by the
+//! crates. Nothing is implemented twice; this crate converts arguments, reports progress, handles
+//! interruption, and turns errors into Python exceptions.
 
 mod attack;
 mod error;

@@ -5,7 +5,9 @@ use brainprior_classifier::ResNet;
 use brainprior_robustness::{self as robustness, Classifier, LabeledBatch, Progress};
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Shape, Tensor};
 use ndarray::{Array2, ArrayView2, ArrayView4};
-use numpy::{AllowTypeChange, IntoPyArray, PyArray2, PyArrayLike1, PyArrayLike2, PyArrayLike4, ToPyArray};
+use numpy::{
+    AllowTypeChange, IntoPyArray, PyArray2, PyArrayLike1, PyArrayLike2, PyArrayLike4, ToPyArray,
+};
 use pyo3::prelude::*;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -35,8 +37,12 @@ impl Raised {
         }
     }
 
-    /// Reports the progress of an evaluation to `progress`. An exception ends the evaluation at the model's next call.
-    pub(crate) fn observer<'a>(&'a self, progress: Option<&'a Py<PyAny>>) -> impl FnMut(Progress) + 'a {
+    /// Reports the progress of an evaluation to `progress`. An exception ends the evaluation at the
+    /// model's next call.
+    pub(crate) fn observer<'a>(
+        &'a self,
+        progress: Option<&'a Py<PyAny>>,
+    ) -> impl FnMut(Progress) + 'a {
         move |at| {
             let told = |py: Python<'_>| match progress {
                 Some(progress) => progress.call1(py, (at.done, at.total)).map(|_| ()),
@@ -48,8 +54,9 @@ impl Raised {
     }
 }
 
-/// A model made of Python functions: an object with `logits(images)` and `differentiable(images)`, which returns logits
-/// and a function from factors of the logits to the gradient with respect to the images.
+/// A model made of Python functions: an object with `logits(images)` and `differentiable(images)`,
+/// which returns logits and a function from factors of the logits to the gradient with respect to
+/// the images.
 struct Functions {
     model: Arc<Py<PyAny>>,
     raised: Raised,
@@ -66,7 +73,12 @@ struct Call {
 impl Classifier for Functions {
     fn logits(&self, images: &Tensor) -> candle_core::Result<Tensor> {
         let (model, raised) = (self.model.clone(), self.raised.clone());
-        images.contiguous()?.apply_op1(Call { model, raised, differentiable: images.track_op(), back: Mutex::new(None) })
+        images.contiguous()?.apply_op1(Call {
+            model,
+            raised,
+            differentiable: images.track_op(),
+            back: Mutex::new(None),
+        })
     }
 }
 
@@ -75,10 +87,15 @@ impl CustomOp1 for Call {
         "Python model"
     }
 
-    fn cpu_fwd(&self, images: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        images: &CpuStorage,
+        layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (start, end) = layout.contiguous_offsets().expect("images are contiguous");
-        let images = ArrayView4::from_shape(layout.shape().dims4()?, &images.as_slice::<f32>()?[start..end])
-            .expect("as many values as the shape says");
+        let images =
+            ArrayView4::from_shape(layout.shape().dims4()?, &images.as_slice::<f32>()?[start..end])
+                .expect("as many values as the shape says");
         let rows: Array2<f32> = self.raised.calling(|py| {
             let images = images.to_pyarray(py);
             let model = self.model.bind(py);
@@ -98,28 +115,41 @@ impl CustomOp1 for Call {
         Ok((CpuStorage::F32(rows.into_iter().collect()), shape))
     }
 
-    fn bwd(&self, images: &Tensor, _logits: &Tensor, factors: &Tensor) -> candle_core::Result<Option<Tensor>> {
+    fn bwd(
+        &self,
+        images: &Tensor,
+        _logits: &Tensor,
+        factors: &Tensor,
+    ) -> candle_core::Result<Option<Tensor>> {
         let (rows, columns) = factors.dims2()?;
         let factors = factors.flatten_all()?.to_vec1::<f32>()?;
-        let factors = ArrayView2::from_shape((rows, columns), &factors).expect("as many values as the shape says");
+        let factors = ArrayView2::from_shape((rows, columns), &factors)
+            .expect("as many values as the shape says");
         let gradient: Vec<f32> = self.raised.calling(|py| {
-            let back = self.back.lock().expect("no thread panicked").as_ref().map(|back| back.clone_ref(py));
+            let back = self
+                .back
+                .lock()
+                .expect("no thread panicked")
+                .as_ref()
+                .map(|back| back.clone_ref(py));
             let back = back.expect("only differentiable passes are differentiated");
             let gradient = back.call1(py, (factors.to_pyarray(py),))?;
             let gradient: PyArrayLike4<'_, f32, AllowTypeChange> = gradient.bind(py).extract()?;
             let (found, expected) = (gradient.as_array().shape().to_vec(), images.dims());
             match found == expected {
                 true => Ok(gradient.as_array().iter().copied().collect()),
-                false => Err(DataError::new_err(format!("gradient at the images: expected {expected:?}, found {found:?}"))),
+                false => Err(DataError::new_err(format!(
+                    "gradient at the images: expected {expected:?}, found {found:?}"
+                ))),
             }
         })?;
         Tensor::from_vec(gradient, images.shape(), &Device::Cpu).map(Some)
     }
 }
 
-/// A residual network of brainprior, or of PyTorch or torchvision with the same layers, read from a file of weights. It
-/// can be attacked directly, and called: network(images) returns logits [images, classes] for images [images, channels,
-/// height, width] in [0, 1].
+/// A residual network of brainprior, or of PyTorch or torchvision with the same layers, read from a
+/// file of weights. It can be attacked directly, and called: network(images) returns logits
+/// [images, classes] for images [images, channels, height, width] in [0, 1].
 #[pyclass(frozen, module = "brainprior")]
 pub(crate) struct Network {
     network: ResNet,
@@ -143,7 +173,9 @@ impl Network {
         let logits = py.detach(|| {
             let logits = self.network.logits(&Tensor::from_vec(pixels, shape, &Device::Cpu)?)?;
             let values = logits.flatten_all()?.to_vec1::<f32>()?;
-            brainprior_classifier::Result::Ok(Array2::from_shape_vec(logits.dims2()?, values).expect("its own shape"))
+            brainprior_classifier::Result::Ok(
+                Array2::from_shape_vec(logits.dims2()?, values).expect("its own shape"),
+            )
         })?;
         Ok(logits.into_pyarray(py))
     }
@@ -177,7 +209,8 @@ pub(crate) fn evaluated<T: Send>(
     let raised = Raised::default();
     let network = model.cast::<Network>().ok().map(Bound::get);
     let functions = Functions { model: Arc::new(model.clone().unbind()), raised: raised.clone() };
-    let native = network.map(|network| Native { network: &network.network, raised: raised.clone() });
+    let native =
+        network.map(|network| Native { network: &network.network, raised: raised.clone() });
     let found = model.py().detach(|| {
         let mut observe = raised.observer(progress.as_ref());
         match &native {
@@ -197,8 +230,12 @@ pub(crate) fn labeled(
     let (_, channels, height, width) = images.as_array().dim();
     let classes = |labels: &PyArrayLike1<'_, i64, AllowTypeChange>| -> Result<Vec<usize>> {
         let class = |(image, label): (usize, &i64)| {
-            usize::try_from(*label)
-                .map_err(|_| DataError::new_err(format!("class of image {image}: expected at least 0, found {label}")).into())
+            usize::try_from(*label).map_err(|_| {
+                DataError::new_err(format!(
+                    "class of image {image}: expected at least 0, found {label}"
+                ))
+                .into()
+            })
         };
         labels.as_array().iter().enumerate().map(class).collect()
     };

@@ -10,7 +10,8 @@ use numpy::{AllowTypeChange, IntoPyArray, PyArray1, PyArray2, PyArrayLike3};
 use pyo3::prelude::*;
 use std::path::PathBuf;
 
-/// Predicts the responses of a population to any image, without the noise of single trials. Made by fit or load.
+/// Predicts the responses of a population to any image, without the noise of single trials. Made by
+/// fit or load.
 #[pyclass(frozen, module = "brainprior")]
 pub(crate) struct ResponseModel {
     model: core::ResponseModel,
@@ -24,13 +25,15 @@ impl ResponseModel {
         Ok(Self { model: py.detach(|| core::ResponseModel::load(&path))? })
     }
 
-    /// Writes the model (safetensors) and its configuration (JSON); each file is written completely or not at all.
+    /// Writes the model (safetensors) and its configuration (JSON); each file is written completely
+    /// or not at all.
     fn save(&self, py: Python<'_>, path: PathBuf) -> Result<()> {
         Ok(py.detach(|| self.model.save(&path))?)
     }
 
-    /// Predicted responses [images, neurons] of float32 to images [images, height, width] in the scale of the training
-    /// images ([0, 1]), in the units of scan number `scan` of the fit, at mean behavior and gaze.
+    /// Predicted responses [images, neurons] of float32 to images [images, height, width] in the
+    /// scale of the training images ([0, 1]), in the units of scan number `scan` of the fit, at
+    /// mean behavior and gaze.
     #[pyo3(signature = (images, scan=0))]
     fn predict<'py>(
         &self,
@@ -44,8 +47,13 @@ impl ResponseModel {
             let neurons = self.model.response_std(scan)?.len();
             let mut values = Vec::with_capacity(count * neurons);
             let images = pixels.chunks((height * width).max(1)).take(count);
-            self.model.predict_stream(scan, images, &BehavioralState::default(), &mut |row| values.extend_from_slice(row))?;
-            core::Result::Ok(Array2::from_shape_vec((count, neurons), values).expect("a row comes for each image"))
+            self.model.predict_stream(scan, images, &BehavioralState::default(), &mut |row| {
+                values.extend_from_slice(row)
+            })?;
+            core::Result::Ok(
+                Array2::from_shape_vec((count, neurons), values)
+                    .expect("a row comes for each image"),
+            )
         })?;
         Ok(values.into_pyarray(py))
     }
@@ -59,7 +67,9 @@ impl ResponseModel {
     /// Names of the scans used for fitting.
     #[getter]
     fn scan_names(&self) -> Result<Vec<String>> {
-        (0..self.model.scan_count()).map(|scan| Ok(self.model.scan_name(scan)?.to_owned())).collect()
+        (0..self.model.scan_count())
+            .map(|scan| Ok(self.model.scan_name(scan)?.to_owned()))
+            .collect()
     }
 
     fn __repr__(&self) -> Result<String> {
@@ -80,9 +90,8 @@ pub(crate) fn fit(
         "default" => Config::default(),
         "small" => Config::small(),
         "walker2019" => Config::walker2019(),
-        json if json.starts_with('{') => {
-            serde_json::from_str(json).map_err(|error| DataError::new_err(format!("config: {error}")))?
-        }
+        json if json.starts_with('{') => serde_json::from_str(json)
+            .map_err(|error| DataError::new_err(format!("config: {error}")))?,
         other => return Err(unknown("config", "a dict, or default, small or walker2019", other)),
     };
     let scans: Vec<&recording::Scan> = scans.iter().map(|scan| &scan.scan).collect();
@@ -93,8 +102,12 @@ pub(crate) fn fit(
                 watch.tell_or_leave((epoch * total + done) as u64, epochs * total as u64);
             }
         };
-        let options =
-            FitOptions { seed, checkpoint: checkpoint.as_deref(), observer: Some(&mut observer), ..FitOptions::default() };
+        let options = FitOptions {
+            seed,
+            checkpoint: checkpoint.as_deref(),
+            observer: Some(&mut observer),
+            ..FitOptions::default()
+        };
         core::fit(&scans, &config, options)
     })?;
     Ok(ResponseModel { model })

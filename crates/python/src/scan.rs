@@ -3,12 +3,17 @@
 use crate::error::{Result, unknown};
 use brainprior_images::{ImageId, StimulusSet};
 use brainprior_recording::import::{
-    ImageAxis, ImageSettings, Imported, NwbSettings, OnsetUnit, Settings, Suite2pSettings, TierCounts, Traces, Window, arrays,
-    experanto, nwb, suite2p,
+    ImageAxis, ImageSettings, Imported, NwbSettings, OnsetUnit, Settings, Suite2pSettings,
+    TierCounts, Traces, Window, arrays, experanto, nwb, suite2p,
 };
-use brainprior_recording::{self as recording, Neurons, Origin, ScanParts, Tier, distinct_images, write_static_hdf5};
+use brainprior_recording::{
+    self as recording, Neurons, Origin, ScanParts, Tier, distinct_images, write_static_hdf5,
+};
 use ndarray::{Array1, Array3, ArrayView3};
-use numpy::{AllowTypeChange, IntoPyArray, PyArray1, PyArray2, PyArray3, PyArrayLike2, PyArrayLike3, ToPyArray};
+use numpy::{
+    AllowTypeChange, IntoPyArray, PyArray1, PyArray2, PyArray3, PyArrayLike2, PyArrayLike3,
+    ToPyArray,
+};
 use pyo3::prelude::*;
 use std::path::{Path, PathBuf};
 
@@ -28,8 +33,8 @@ pub(crate) fn numbers(ids: &[ImageId]) -> Array1<u64> {
 
 /// A recording session: images, trials, and the response of every neuron in each trial.
 ///
-/// All arrays are float32. Every trial shows one of the images, all numbers are finite, and no image is used both for
-/// training and for testing.
+/// All arrays are float32. Every trial shows one of the images, all numbers are finite, and no
+/// image is used both for training and for testing.
 #[pyclass(frozen, module = "brainprior")]
 pub(crate) struct Scan {
     pub(crate) scan: recording::Scan,
@@ -39,14 +44,15 @@ pub(crate) struct Scan {
 impl Scan {
     /// Makes a scan from arrays.
     ///
-    /// images:       [images, height, width], values in [0, 1]. Without trial_image, one image per trial; equal images are
+    /// images:       [images, height, width], values in [0, 1]. Without trial_image, one image per
+    /// trial; equal images are
     ///               then matched by their pixels.
-    /// responses:    [trials, neurons], activity during the presentation, in arbitrary units per neuron.
-    /// tiers:        "train", "validation" or "test" for each trial; images repeated in "test" are the oracle images.
-    /// trial_image:  [trials], the index of each trial's image.
-    /// behavior:     [trials, k], pupil dilation, its derivative, running speed.
-    /// pupil_center: [trials, 2], horizontal and vertical, in camera pixels.
-    /// name:         name of the scan in errors, files and provenance.
+    /// responses:    [trials, neurons], activity during the presentation, in arbitrary units per
+    /// neuron. tiers:        "train", "validation" or "test" for each trial; images repeated in
+    /// "test" are the oracle images. trial_image:  [trials], the index of each trial's image.
+    /// behavior:     [trials, k], pupil dilation, its derivative, running speed. pupil_center:
+    /// [trials, 2], horizontal and vertical, in camera pixels. name:         name of the scan in
+    /// errors, files and provenance.
     #[staticmethod]
     #[pyo3(signature = (images, responses, tiers, *, trial_image=None, behavior=None, pupil_center=None, name="scan"))]
     fn from_arrays(
@@ -65,12 +71,18 @@ impl Scan {
             None => {
                 let area = (height * width).max(1);
                 let (first_rows, trial_image) = distinct_images(&pixels, area);
-                pixels = first_rows.iter().flat_map(|row| &pixels[row * area..(row + 1) * area]).copied().collect();
+                pixels = first_rows
+                    .iter()
+                    .flat_map(|row| &pixels[row * area..(row + 1) * area])
+                    .copied()
+                    .collect();
                 trial_image
             }
         };
         let tier = |(row, name): (usize, &String)| {
-            Tier::from_name(name).ok_or_else(|| unknown(&format!("tier of trial {row}"), "train, validation or test", name))
+            Tier::from_name(name).ok_or_else(|| {
+                unknown(&format!("tier of trial {row}"), "train, validation or test", name)
+            })
         };
         let responses = responses.as_array().to_owned();
         let scan = recording::Scan::new(ScanParts {
@@ -100,10 +112,12 @@ impl Scan {
     fn images<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray3<f32>> {
         let stimuli = self.scan.stimuli();
         let shape = (stimuli.len(), stimuli.height(), stimuli.width());
-        Array3::from_shape_fn(shape, |(image, y, x)| stimuli.image(image)[y * shape.2 + x]).into_pyarray(py)
+        Array3::from_shape_fn(shape, |(image, y, x)| stimuli.image(image)[y * shape.2 + x])
+            .into_pyarray(py)
     }
 
-    /// Identity of each image, computed from its content, [images] of uint64; the same in all scans and files.
+    /// Identity of each image, computed from its content, [images] of uint64; the same in all scans
+    /// and files.
     #[getter]
     fn image_ids<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u64>> {
         numbers(self.scan.stimuli().ids()).into_pyarray(py)
@@ -112,7 +126,12 @@ impl Scan {
     /// Index of each trial's image, [trials].
     #[getter]
     fn trial_image<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
-        self.scan.trial_image().iter().map(|image| *image as i64).collect::<Array1<i64>>().into_pyarray(py)
+        self.scan
+            .trial_image()
+            .iter()
+            .map(|image| *image as i64)
+            .collect::<Array1<i64>>()
+            .into_pyarray(py)
     }
 
     /// "train", "validation" or "test" for each trial.
@@ -145,13 +164,21 @@ impl Scan {
         Array1::from(self.scan.neurons().unit_ids().to_vec()).into_pyarray(py)
     }
 
-    /// One trial of each image outside the test tier: responses [images, neurons] and image identities [images].
-    fn single_trials<'py>(&self, py: Python<'py>) -> (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<u64>>) {
+    /// One trial of each image outside the test tier: responses [images, neurons] and image
+    /// identities [images].
+    fn single_trials<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<u64>>) {
         with_ids(py, &self.scan.single_trials())
     }
 
-    /// Repeat averages of the oracle images: responses [images, neurons] and image identities [images].
-    fn repeat_means<'py>(&self, py: Python<'py>) -> (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<u64>>) {
+    /// Repeat averages of the oracle images: responses [images, neurons] and image identities
+    /// [images].
+    fn repeat_means<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<u64>>) {
         with_ids(py, &self.scan.repeat_means())
     }
 
@@ -169,11 +196,17 @@ impl Scan {
         let (trials, neurons) = self.scan.responses().dim();
         let stimuli = self.scan.stimuli();
         let (images, height, width) = (stimuli.len(), stimuli.height(), stimuli.width());
-        format!("<Scan {:?}: {trials} trials of {neurons} neurons, {images} images of {height} x {width}>", self.scan.name())
+        format!(
+            "<Scan {:?}: {trials} trials of {neurons} neurons, {images} images of {height} x {width}>",
+            self.scan.name()
+        )
     }
 }
 
-fn with_ids<'py>(py: Python<'py>, responses: &recording::Responses) -> (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<u64>>) {
+fn with_ids<'py>(
+    py: Python<'py>,
+    responses: &recording::Responses,
+) -> (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<u64>>) {
     (responses.values().to_pyarray(py), numbers(responses.ids()).into_pyarray(py))
 }
 
@@ -185,8 +218,8 @@ pub(crate) struct Reliability {
 
 #[pymethods]
 impl Reliability {
-    /// w = sigma / eta, [neurons]: standard deviation of the images' means over that of the repeats (Li et al. 2019,
-    /// section 2).
+    /// w = sigma / eta, [neurons]: standard deviation of the images' means over that of the repeats
+    /// (Li et al. 2019, section 2).
     #[getter]
     fn w<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
         with_nan(&self.found.w).into_pyarray(py)
@@ -235,13 +268,18 @@ pub(crate) fn read_scan(py: Python<'_>, path: PathBuf) -> Result<Scan> {
     Ok(Scan { scan: py.detach(|| recording::read_scan(&path))? })
 }
 
-/// Identities of images [images, height, width] with values in [0, 1], computed from their content: [images] of uint64.
+/// Identities of images [images, height, width] with values in [0, 1], computed from their content:
+/// [images] of uint64.
 #[pyfunction]
-pub(crate) fn image_ids<'py>(py: Python<'py>, images: PyArrayLike3<'py, f32, AllowTypeChange>) -> Bound<'py, PyArray1<u64>> {
+pub(crate) fn image_ids<'py>(
+    py: Python<'py>,
+    images: PyArrayLike3<'py, f32, AllowTypeChange>,
+) -> Bound<'py, PyArray1<u64>> {
     let (count, height, width) = images.as_array().dim();
     let pixels = pixels_of(images.as_array());
     let area = (height * width).max(1);
-    let ids = pixels.chunks(area).take(count).map(|image| ImageId::of(height, width, image).to_u64());
+    let ids =
+        pixels.chunks(area).take(count).map(|image| ImageId::of(height, width, image).to_u64());
     ids.collect::<Array1<u64>>().into_pyarray(py)
 }
 
@@ -275,11 +313,18 @@ pub(crate) fn import_recording(
     let axis = |name: &String| name.parse::<ImageAxis>();
     let common = Settings {
         window: Window::new(window.0, window.1)?,
-        tiers: tiers.map(|(train, validation, test, seed)| TierCounts { train, validation, test, seed }),
+        tiers: tiers.map(|(train, validation, test, seed)| TierCounts {
+            train,
+            validation,
+            test,
+            seed,
+        }),
         images: ImageSettings {
             size,
             range: pixel_range,
-            axes: axes.map(|axes| axes.iter().map(axis).collect::<recording::Result<_>>()).transpose()?,
+            axes: axes
+                .map(|axes| axes.iter().map(axis).collect::<recording::Result<_>>())
+                .transpose()?,
             luma,
         },
         behavior,
@@ -293,7 +338,9 @@ pub(crate) fn import_recording(
         }
         "suite2p" => {
             let given = |path: Option<&Path>, what: &str| {
-                path.map(Path::to_owned).ok_or_else(|| unknown(what, "a file, since suite2p does not store it", "nothing"))
+                path.map(Path::to_owned).ok_or_else(|| {
+                    unknown(what, "a file, since suite2p does not store it", "nothing")
+                })
             };
             let settings = Suite2pSettings {
                 common,
@@ -315,7 +362,9 @@ pub(crate) fn import_recording(
             };
             py.detach(|| suite2p(&source, &settings))?
         }
-        other => return Err(unknown("kind of recording", "arrays, experanto, nwb or suite2p", other)),
+        other => {
+            return Err(unknown("kind of recording", "arrays, experanto, nwb or suite2p", other));
+        }
     };
     Ok((Scan { scan }, account.to_string()))
 }

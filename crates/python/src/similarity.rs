@@ -1,23 +1,26 @@
-//! Similarities of images from any vectors: matrices, sweeps over all pairs without storing them, and agreement of
-//! matrices.
+//! Similarities of images from any vectors: matrices, sweeps over all pairs without storing them,
+//! and agreement of matrices.
 
 use crate::error::{Result, unknown};
 use crate::scan::numbers;
 use crate::watch::{Watch, watched};
 use brainprior_images::ImageId;
 use brainprior_similarity::{
-    self as core, HalfSamples, Images, Measure, NearestImages, Population, Precision, Progress, ScanVectors, Sweep, UniformPairs,
+    self as core, HalfSamples, Images, Measure, NearestImages, Population, Precision, Progress,
+    ScanVectors, Sweep, UniformPairs,
 };
 use ndarray::{Array1, Array2, ArrayView2};
-use numpy::{AllowTypeChange, IntoPyArray, PyArray1, PyArray2, PyArrayLike1, PyArrayLike2, ToPyArray};
+use numpy::{
+    AllowTypeChange, IntoPyArray, PyArray1, PyArray2, PyArrayLike1, PyArrayLike2, ToPyArray,
+};
 use pyo3::prelude::*;
 use std::path::PathBuf;
 
-/// Similarities of all pairs of images, in [-1, 1]. Stores the strict upper triangle in the order of
-/// scipy.spatial.distance.squareform.
+/// Similarities of all pairs of images, in [-1, 1]. Stores the strict upper triangle in the order
+/// of scipy.spatial.distance.squareform.
 ///
-/// SimilarityMatrix(values, ids=None): values [images (images - 1) / 2] of any numeric type; ids [images] of uint64, as
-/// from image_ids, to match images (0, 1, 2, ... by default).
+/// SimilarityMatrix(values, ids=None): values [images (images - 1) / 2] of any numeric type; ids
+/// [images] of uint64, as from image_ids, to match images (0, 1, 2, ... by default).
 #[pyclass(frozen, module = "brainprior")]
 pub(crate) struct SimilarityMatrix {
     pub(crate) matrix: core::SimilarityMatrix,
@@ -27,9 +30,14 @@ pub(crate) struct SimilarityMatrix {
 impl SimilarityMatrix {
     #[new]
     #[pyo3(signature = (values, ids=None, *, provenance="from arrays"))]
-    fn new(values: PyArrayLike1<'_, f32, AllowTypeChange>, ids: Option<Ids<'_>>, provenance: &str) -> Result<Self> {
+    fn new(
+        values: PyArrayLike1<'_, f32, AllowTypeChange>,
+        ids: Option<Ids<'_>>,
+        provenance: &str,
+    ) -> Result<Self> {
         let values = values.as_array().to_vec();
-        // Number of images from the number of pairs; a number that does not fit is rejected with both sizes.
+        // Number of images from the number of pairs; a number that does not fit is rejected with
+        // both sizes.
         let images = ((1.0 + (1.0 + 8.0 * values.len() as f64).sqrt()) / 2.0).round() as usize;
         let ids = identities(ids.as_ref(), images);
         Ok(Self { matrix: core::SimilarityMatrix::new(ids, values, vec![provenance.to_owned()])? })
@@ -41,8 +49,8 @@ impl SimilarityMatrix {
         Ok(Self { matrix: py.detach(|| core::SimilarityMatrix::read(&path))? })
     }
 
-    /// Writes the matrix as HDF5, completely or not at all; precision is "f32", or "f16" with errors of at most
-    /// 0.00025.
+    /// Writes the matrix as HDF5, completely or not at all; precision is "f32", or "f16" with
+    /// errors of at most 0.00025.
     #[pyo3(signature = (path, *, precision="f32"))]
     fn save(&self, py: Python<'_>, path: PathBuf, precision: &str) -> Result<()> {
         let precision = match precision {
@@ -53,7 +61,8 @@ impl SimilarityMatrix {
         Ok(py.detach(|| self.matrix.write_as(&path, precision))?)
     }
 
-    /// A copy of the strict upper triangle, [images (images - 1) / 2] of float32: (0, 1), (0, 2), ..., (1, 2), ...
+    /// A copy of the strict upper triangle, [images (images - 1) / 2] of float32: (0, 1), (0, 2),
+    /// ..., (1, 2), ...
     #[getter]
     fn values<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
         self.matrix.packed().to_pyarray(py)
@@ -70,7 +79,9 @@ impl SimilarityMatrix {
         let images = self.matrix.len();
         match i.max(j) < images {
             true => Ok(self.matrix.get(i, j)),
-            false => Err(unknown("pair", &format!("two indices below {images}"), &format!("{i}, {j}"))),
+            false => {
+                Err(unknown("pair", &format!("two indices below {images}"), &format!("{i}, {j}")))
+            }
         }
     }
 
@@ -108,7 +119,11 @@ impl SimilarityMatrix {
     }
 
     fn __repr__(&self) -> String {
-        format!("<SimilarityMatrix of {} images: {}>", self.matrix.len(), self.matrix.provenance().join("; "))
+        format!(
+            "<SimilarityMatrix of {} images: {}>",
+            self.matrix.len(),
+            self.matrix.provenance().join("; ")
+        )
     }
 }
 
@@ -123,7 +138,8 @@ fn identities(ids: Option<&Ids<'_>>, images: usize) -> Vec<ImageId> {
     }
 }
 
-/// Vectors of images: for each scan [images, dimensions], the image identities, and weights of the dimensions.
+/// Vectors of images: for each scan [images, dimensions], the image identities, and weights of the
+/// dimensions.
 struct Vectors {
     names: Vec<String>,
     ids: Vec<Vec<ImageId>>,
@@ -132,20 +148,34 @@ struct Vectors {
 }
 
 impl Vectors {
-    fn new(responses: &[Values<'_>], weights: &[Option<Weights<'_>>], ids: &[Option<Ids<'_>>], images: &str) -> Result<Self> {
+    fn new(
+        responses: &[Values<'_>],
+        weights: &[Option<Weights<'_>>],
+        ids: &[Option<Ids<'_>>],
+        images: &str,
+    ) -> Result<Self> {
         let one_each = |what: &str, found: usize| match found == responses.len() {
             true => Ok(()),
-            false => Err(unknown(what, &format!("one per scan, {} in all", responses.len()), &found.to_string())),
+            false => Err(unknown(
+                what,
+                &format!("one per scan, {} in all", responses.len()),
+                &found.to_string(),
+            )),
         };
         one_each("weights", weights.len())?;
         one_each("ids", ids.len())?;
-        let shapes: Vec<(usize, usize)> = responses.iter().map(|values| values.as_array().dim()).collect();
+        let shapes: Vec<(usize, usize)> =
+            responses.iter().map(|values| values.as_array().dim()).collect();
         Ok(Self {
             names: match responses.len() {
                 1 => vec!["responses".into()],
                 scans => (0..scans).map(|scan| format!("responses {scan}")).collect(),
             },
-            ids: ids.iter().zip(&shapes).map(|(ids, (images, _))| identities(ids.as_ref(), *images)).collect(),
+            ids: ids
+                .iter()
+                .zip(&shapes)
+                .map(|(ids, (images, _))| identities(ids.as_ref(), *images))
+                .collect(),
             weights: weights
                 .iter()
                 .zip(&shapes)
@@ -164,11 +194,19 @@ impl Vectors {
     }
 
     /// The population of these vectors, whose values `standard` are row-major.
-    fn population<'a>(&'a self, standard: &'a [ArrayView2<'a, f32>]) -> core::Result<Population<'a>> {
+    fn population<'a>(
+        &'a self,
+        standard: &'a [ArrayView2<'a, f32>],
+    ) -> core::Result<Population<'a>> {
         let sources: Vec<ScanVectors<'a>> = standard
             .iter()
             .enumerate()
-            .map(|(scan, rows)| ScanVectors { name: &self.names[scan], ids: &self.ids[scan], rows, weights: &self.weights[scan] })
+            .map(|(scan, rows)| ScanVectors {
+                name: &self.names[scan],
+                ids: &self.ids[scan],
+                rows,
+                weights: &self.weights[scan],
+            })
             .collect();
         Population::new(&sources, self.images)
     }
@@ -183,7 +221,8 @@ fn swept<T: Send>(
     progress: Option<Py<PyAny>>,
     work: impl FnOnce(&Population<'_>, &Sweep<'_>) -> core::Result<T> + Send,
 ) -> Result<T> {
-    let views: Vec<ArrayView2<'_, f32>> = responses.iter().map(|values| values.as_array()).collect();
+    let views: Vec<ArrayView2<'_, f32>> =
+        responses.iter().map(|values| values.as_array()).collect();
     watched(py, progress, |watch: &Watch| {
         let standard: Vec<_> = views.iter().map(|values| values.as_standard_layout()).collect();
         let rows: Vec<ArrayView2<'_, f32>> = standard.iter().map(|values| values.view()).collect();
@@ -202,7 +241,9 @@ pub(crate) fn similarity(
     progress: Option<Py<PyAny>>,
 ) -> Result<SimilarityMatrix> {
     let vectors = Vectors::new(&responses, &weights, &ids, images)?;
-    let matrix = swept(py, &responses, &vectors, usize::MAX, progress, |population, sweep| population.matrix(sweep))?;
+    let matrix = swept(py, &responses, &vectors, usize::MAX, progress, |population, sweep| {
+        population.matrix(sweep)
+    })?;
     Ok(SimilarityMatrix { matrix })
 }
 
@@ -218,12 +259,15 @@ pub(crate) fn nearest<'py>(
     progress: Option<Py<PyAny>>,
 ) -> Result<(Bound<'py, PyArray1<u64>>, Bound<'py, PyArray2<i64>>, Bound<'py, PyArray2<f32>>)> {
     let vectors = Vectors::new(&responses, &weights, &ids, images)?;
-    let (all, neighbors) = swept(py, &responses, &vectors, memory, progress, |population, sweep| {
-        let neighbors = population.reduce(&NearestImages::new(population.len(), count), sweep)?;
-        Ok((numbers(population.ids()), neighbors))
-    })?;
+    let (all, neighbors) =
+        swept(py, &responses, &vectors, memory, progress, |population, sweep| {
+            let neighbors =
+                population.reduce(&NearestImages::new(population.len(), count), sweep)?;
+            Ok((numbers(population.ids()), neighbors))
+        })?;
     let shape = (neighbors.len(), neighbors.of(0).len());
-    let places = Array2::from_shape_fn(shape, |(image, rank)| i64::from(neighbors.of(image)[rank].0));
+    let places =
+        Array2::from_shape_fn(shape, |(image, rank)| i64::from(neighbors.of(image)[rank].0));
     let similarities = Array2::from_shape_fn(shape, |(image, rank)| neighbors.of(image)[rank].1);
     Ok((all.into_pyarray(py), places.into_pyarray(py), similarities.into_pyarray(py)))
 }
@@ -253,15 +297,20 @@ pub(crate) fn sample_pairs<'py>(
     Ok((all.into_pyarray(py), places.into_pyarray(py), similarities.into_pyarray(py)))
 }
 
-/// The mean of matrices of several scans, with images matched by identity; a pair is averaged over the scans that have
-/// both images.
+/// The mean of matrices of several scans, with images matched by identity; a pair is averaged over
+/// the scans that have both images.
 #[pyfunction]
-pub(crate) fn average(py: Python<'_>, matrices: Vec<PyRef<'_, SimilarityMatrix>>) -> Result<SimilarityMatrix> {
-    let matrices: Vec<&core::SimilarityMatrix> = matrices.iter().map(|matrix| &matrix.matrix).collect();
+pub(crate) fn average(
+    py: Python<'_>,
+    matrices: Vec<PyRef<'_, SimilarityMatrix>>,
+) -> Result<SimilarityMatrix> {
+    let matrices: Vec<&core::SimilarityMatrix> =
+        matrices.iter().map(|matrix| &matrix.matrix).collect();
     Ok(SimilarityMatrix { matrix: py.detach(|| core::average(&matrices))? })
 }
 
-/// Agreement of two matrices; low, high and standard_error are None without bootstrap or with too few images.
+/// Agreement of two matrices; low, high and standard_error are None without bootstrap or with too
+/// few images.
 #[pyclass(frozen, get_all, module = "brainprior")]
 pub(crate) struct Estimate {
     /// Agreement on all images.
@@ -306,13 +355,20 @@ pub(crate) fn compare(
         "whitened_cosine" => Measure::WhitenedCosine,
         "cka" => Measure::DebiasedCka,
         other => {
-            return Err(unknown("measure", "pearson, spearman, kendall, cosine, whitened_cosine or cka", other));
+            return Err(unknown(
+                "measure",
+                "pearson, spearman, kendall, cosine, whitened_cosine or cka",
+                other,
+            ));
         }
     };
     let (first, second) = (&first.matrix, &second.matrix);
     let found = watched(py, None, |_| match bootstrap {
-        0 => core::compare(measure, first, second).map(|value| core::Estimate { value, interval: None }),
-        count => core::interval_over_images(measure, first, second, HalfSamples { count, level, seed }),
+        0 => core::compare(measure, first, second)
+            .map(|value| core::Estimate { value, interval: None }),
+        count => {
+            core::interval_over_images(measure, first, second, HalfSamples { count, level, seed })
+        }
     })?;
     let of = |end: fn(&core::Interval) -> f64| found.interval.as_ref().map(end);
     Ok(Estimate {

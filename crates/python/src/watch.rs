@@ -1,5 +1,5 @@
-//! Runs long work on its own thread without the interpreter lock, while the calling thread reports progress and checks
-//! for Ctrl-C.
+//! Runs long work on its own thread without the interpreter lock, while the calling thread reports
+//! progress and checks for Ctrl-C.
 
 use crate::error::{Failure, Result};
 use pyo3::prelude::*;

@@ -30,7 +30,9 @@ pub enum Error {
         found: String,
     },
     /// A value is infinite or NaN.
-    #[error("{what}: row {row}, column {column}: expected a finite number, found {found}; leave that row out of the file")]
+    #[error(
+        "{what}: row {row}, column {column}: expected a finite number, found {found}; leave that row out of the file"
+    )]
     NotFinite {
         /// The array.
         what: &'static str,
@@ -91,7 +93,9 @@ pub enum Error {
         images: usize,
     },
     /// Two images have the same label.
-    #[error("images {first} and {second} have the same label {label}; give distinct images distinct labels, or none")]
+    #[error(
+        "images {first} and {second} have the same label {label}; give distinct images distinct labels, or none"
+    )]
     Label {
         /// The label.
         label: i64,
@@ -200,7 +204,8 @@ impl Error {
             | Self::Pixel { row, .. }
             | Self::Response { row, .. }
             | Self::Tier { row, .. } => *row = kept[*row],
-            Self::TwoTiers { first_row, second_row, .. } | Self::Identifier { first_row, second_row, .. } => {
+            Self::TwoTiers { first_row, second_row, .. }
+            | Self::Identifier { first_row, second_row, .. } => {
                 (*first_row, *second_row) = (kept[*first_row], kept[*second_row]);
             }
             _ => {}

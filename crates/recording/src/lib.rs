@@ -10,9 +10,9 @@
 //! with known ground truth.
 //!
 //! HDF5 allows one call at a time, so files are read as a whole before anything is computed in
-//! parallel. The HDF5 library is built from C and belongs to the default feature `hdf5` (`scans` in the crate `brainprior`, where it is off by default). Without
-//! it, static HDF5 files and files of responses or of a simulation's ground truth are not
-//! available.
+//! parallel. The HDF5 library is built from C and belongs to the default feature `hdf5` (`scans` in
+//! the crate `brainprior`, where it is off by default). Without it, static HDF5 files and files of
+//! responses or of a simulation's ground truth are not available.
 
 mod error;
 mod format;
@@ -28,7 +28,9 @@ mod tier;
 pub use error::{Error, Result};
 #[cfg(feature = "hdf5")]
 pub use format::write_static_hdf5;
-pub use format::{Notes, distinct_images, list_sensorium, read_scan, read_scan_with_notes, write_sensorium};
+pub use format::{
+    Notes, distinct_images, list_sensorium, read_scan, read_scan_with_notes, write_sensorium,
+};
 pub use neurons::Neurons;
 pub use reliability::{Reliability, median, reliability};
 pub use responses::{Fitting, Measurement, ResponseKind, Responses};

@@ -18,9 +18,16 @@ impl Neurons {
     ///
     /// # Errors
     /// Returns an error if lengths differ or a coordinate is not finite.
-    pub fn new(unit_ids: Vec<i64>, area: Vec<String>, layer: Vec<String>, coordinates: Option<Array2<f32>>) -> Result<Self> {
+    pub fn new(
+        unit_ids: Vec<i64>,
+        area: Vec<String>,
+        layer: Vec<String>,
+        coordinates: Option<Array2<f32>>,
+    ) -> Result<Self> {
         let count = unit_ids.len();
-        for (what, found) in [("areas of the neurons", area.len()), ("layers of the neurons", layer.len())] {
+        for (what, found) in
+            [("areas of the neurons", area.len()), ("layers of the neurons", layer.len())]
+        {
             if found != count {
                 return Err(Error::Size {
                     what,
@@ -45,7 +52,12 @@ impl Neurons {
     /// `count` neurons without metadata: units 1 to `count`, area and layer `unknown`.
     pub fn unnamed(count: usize) -> Self {
         let unknown = vec!["unknown".to_owned(); count];
-        Self { unit_ids: (1..=count as i64).collect(), area: unknown.clone(), layer: unknown, coordinates: None }
+        Self {
+            unit_ids: (1..=count as i64).collect(),
+            area: unknown.clone(),
+            layer: unknown,
+            coordinates: None,
+        }
     }
 
     /// Number of neurons.

@@ -55,11 +55,19 @@ pub fn reliability(scan: &Scan) -> Result<Reliability> {
     let repeats: Vec<Vec<usize>> = scan.repeats().into_values().collect();
     if repeats.len() < 2 {
         let test_trials = scan.trials_in(crate::Tier::Test).len();
-        return Err(Error::NoRepeats { scan: scan.name().to_owned(), repeated: repeats.len(), test_trials });
+        return Err(Error::NoRepeats {
+            scan: scan.name().to_owned(),
+            repeated: repeats.len(),
+            test_trials,
+        });
     }
-    let neurons: Vec<Option<Neuron>> =
-        (0..scan.neurons().len()).into_par_iter().map(|neuron| of_neuron(scan, neuron, &repeats)).collect();
-    let column = |value: fn(&Neuron) -> f32| neurons.iter().map(|neuron| neuron.as_ref().map(value)).collect();
+    let neurons: Vec<Option<Neuron>> = (0..scan.neurons().len())
+        .into_par_iter()
+        .map(|neuron| of_neuron(scan, neuron, &repeats))
+        .collect();
+    let column = |value: fn(&Neuron) -> f32| {
+        neurons.iter().map(|neuron| neuron.as_ref().map(value)).collect()
+    };
     Ok(Reliability {
         w: column(|neuron| neuron.w),
         oracle_jackknife: column(|neuron| neuron.jackknife),
@@ -75,7 +83,8 @@ pub fn reliability(scan: &Scan) -> Result<Reliability> {
 fn of_neuron(scan: &Scan, neuron: usize, repeats: &[Vec<usize>]) -> Option<Neuron> {
     let column = scan.responses().column(neuron);
     let images = repeats.len() as f64;
-    let (mut means, mut noise_unbiased, mut noise_biased) = (Vec::with_capacity(repeats.len()), 0.0, 0.0);
+    let (mut means, mut noise_unbiased, mut noise_biased) =
+        (Vec::with_capacity(repeats.len()), 0.0, 0.0);
     let (mut trials, mut others) = (vec![], vec![]);
     for rows in repeats {
         let values = || rows.iter().map(|row| f64::from(column[*row]));
@@ -123,7 +132,8 @@ fn sum_of_squares(values: &[f64]) -> f64 {
 }
 
 pub(crate) fn correlation(a: &[f64], b: &[f64]) -> f64 {
-    let (mean_a, mean_b) = (a.iter().sum::<f64>() / a.len() as f64, b.iter().sum::<f64>() / b.len() as f64);
+    let (mean_a, mean_b) =
+        (a.iter().sum::<f64>() / a.len() as f64, b.iter().sum::<f64>() / b.len() as f64);
     let product: f64 = a.iter().zip(b).map(|(a, b)| (a - mean_a) * (b - mean_b)).sum();
     product / (sum_of_squares(a) * sum_of_squares(b)).sqrt()
 }

@@ -49,7 +49,12 @@ impl Responses {
     /// # Errors
     /// Returns an error if the numbers of rows and images differ, an image occurs twice, or a value
     /// is not finite.
-    pub fn new(scan: &str, kind: ResponseKind, ids: Vec<ImageId>, values: Array2<f32>) -> Result<Self> {
+    pub fn new(
+        scan: &str,
+        kind: ResponseKind,
+        ids: Vec<ImageId>,
+        values: Array2<f32>,
+    ) -> Result<Self> {
         if values.nrows() != ids.len() {
             return Err(Error::Size {
                 what: "rows of responses",
@@ -92,10 +97,13 @@ impl Responses {
     /// # Errors
     /// Returns an error if an image is missing or given twice.
     pub fn select(&self, images: &[ImageId]) -> Result<Self> {
-        let position: HashMap<ImageId, usize> = self.ids.iter().enumerate().map(|(row, id)| (*id, row)).collect();
+        let position: HashMap<ImageId, usize> =
+            self.ids.iter().enumerate().map(|(row, id)| (*id, row)).collect();
         let missing = |id| Error::MissingImage { scan: self.scan.clone(), id };
-        let rows: Vec<usize> =
-            images.iter().map(|id| position.get(id).copied().ok_or_else(|| missing(*id))).collect::<Result<_>>()?;
+        let rows: Vec<usize> = images
+            .iter()
+            .map(|id| position.get(id).copied().ok_or_else(|| missing(*id)))
+            .collect::<Result<_>>()?;
         Self::new(&self.scan, self.kind, images.to_vec(), self.values.select(Axis(0), &rows))
     }
 }
@@ -110,14 +118,18 @@ impl Scan {
                 first[*image].get_or_insert(trial);
             }
         }
-        self.measured(Measurement::SingleTrial, first.into_iter().enumerate().filter_map(|(image, trial)| Some((image, trial?))))
+        self.measured(
+            Measurement::SingleTrial,
+            first.into_iter().enumerate().filter_map(|(image, trial)| Some((image, trial?))),
+        )
     }
 
     /// The `index`-th trial (from 0) of each oracle image that has that many, in the order of
     /// [`Scan::stimuli`].
     pub fn repeat(&self, index: usize) -> Responses {
         let repeats = self.repeats();
-        let trials = repeats.iter().filter_map(|(image, trials)| Some((*image, *trials.get(index)?)));
+        let trials =
+            repeats.iter().filter_map(|(image, trials)| Some((*image, *trials.get(index)?)));
         self.measured(Measurement::SingleTrial, trials)
     }
 
@@ -129,15 +141,28 @@ impl Scan {
         for (mut row, trials) in values.rows_mut().into_iter().zip(repeats.values()) {
             let mut sums = vec![0.0f64; self.neurons().len()];
             for trial in trials {
-                sums.iter_mut().zip(self.responses().row(*trial)).for_each(|(sum, value)| *sum += f64::from(*value));
+                sums.iter_mut()
+                    .zip(self.responses().row(*trial))
+                    .for_each(|(sum, value)| *sum += f64::from(*value));
             }
-            row.iter_mut().zip(sums).for_each(|(mean, sum)| *mean = (sum / trials.len() as f64) as f32);
+            row.iter_mut()
+                .zip(sums)
+                .for_each(|(mean, sum)| *mean = (sum / trials.len() as f64) as f32);
         }
         let ids = repeats.keys().map(|image| self.stimuli().ids()[*image]).collect();
-        Responses { scan: self.name().to_owned(), kind: ResponseKind::Measured(Measurement::RepeatMean), ids, values }
+        Responses {
+            scan: self.name().to_owned(),
+            kind: ResponseKind::Measured(Measurement::RepeatMean),
+            ids,
+            values,
+        }
     }
 
-    fn measured(&self, measurement: Measurement, trials: impl Iterator<Item = (usize, usize)>) -> Responses {
+    fn measured(
+        &self,
+        measurement: Measurement,
+        trials: impl Iterator<Item = (usize, usize)>,
+    ) -> Responses {
         let (images, trials): (Vec<usize>, Vec<usize>) = trials.unzip();
         Responses {
             scan: self.name().to_owned(),

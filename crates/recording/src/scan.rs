@@ -91,7 +91,9 @@ impl Scan {
             });
         }
         let images = parts.stimuli.len();
-        if let Some(found) = parts.image_labels.as_ref().map(Vec::len).filter(|found| *found != images) {
+        if let Some(found) =
+            parts.image_labels.as_ref().map(Vec::len).filter(|found| *found != images)
+        {
             return Err(Error::Size {
                 what: "labels of the images",
                 expected: format!("{images}, one per distinct image"),
@@ -104,14 +106,27 @@ impl Scan {
                 return Err(Error::Label { label: *label, first, second });
             }
         }
-        if let Some(columns) = parts.pupil_center.as_ref().map(Array2::ncols).filter(|columns| *columns != 2) {
-            return Err(Error::Size { what: "columns of pupil_center", expected: "2".into(), found: columns.to_string() });
+        if let Some(columns) =
+            parts.pupil_center.as_ref().map(Array2::ncols).filter(|columns| *columns != 2)
+        {
+            return Err(Error::Size {
+                what: "columns of pupil_center",
+                expected: "2".into(),
+                found: columns.to_string(),
+            });
         }
         if let Some(trial) = parts.trial_image.iter().position(|image| *image >= images) {
             return Err(Error::Image { trial, found: parts.trial_image[trial], images });
         }
-        if let Some(((row, neuron), found)) = parts.responses.indexed_iter().find(|(_, value)| !value.is_finite()) {
-            return Err(Error::Response { row, neuron, unit: parts.neurons.unit_ids()[neuron], found: *found });
+        if let Some(((row, neuron), found)) =
+            parts.responses.indexed_iter().find(|(_, value)| !value.is_finite())
+        {
+            return Err(Error::Response {
+                row,
+                neuron,
+                unit: parts.neurons.unit_ids()[neuron],
+                found: *found,
+            });
         }
         parts.behavior.as_ref().map_or(Ok(()), |behavior| all_finite("behavior", behavior))?;
         parts.pupil_center.as_ref().map_or(Ok(()), |pupil| all_finite("pupil_center", pupil))?;

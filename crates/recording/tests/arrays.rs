@@ -9,8 +9,10 @@ use brainprior_recording::{Scan, Tier, read_scan, write_static_hdf5};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const RESPONSES: &str = "[responses]\nfile = \"responses.npy\"\naxes = [\"neuron\", \"image\", \"repeat\"]\n";
-const IMAGES: &str = "[images]\nfile = \"trials.npz\"\narray = \"img\"\naxes = [\"image\", \"height\", \"width\"]\n";
+const RESPONSES: &str =
+    "[responses]\nfile = \"responses.npy\"\naxes = [\"neuron\", \"image\", \"repeat\"]\n";
+const IMAGES: &str =
+    "[images]\nfile = \"trials.npz\"\narray = \"img\"\naxes = [\"image\", \"height\", \"width\"]\n";
 const TIERS: &str = "[tiers]\ntrain = [0, 1]\nvalidation = [2]\ntest = \"others\"\n";
 
 /// A folder with the fixtures and a layout.
@@ -54,10 +56,12 @@ fn check(scan: &Scan) {
     let mut row = 0;
     for image in 0..5 {
         for repeat in 0..4 - image % 3 {
-            let expected: Vec<f32> = (0..3).map(|neuron| (neuron * 100 + image * 10 + repeat) as f32 / 8.0).collect();
+            let expected: Vec<f32> =
+                (0..3).map(|neuron| (neuron * 100 + image * 10 + repeat) as f32 / 8.0).collect();
             assert_eq!(scan.responses().row(row).to_vec(), expected, "row {row}");
             let shown = scan.stimuli().image(scan.trial_image()[row]);
-            let gray: Vec<f32> = (0..24).map(|pixel| ((pixel * 7 + 31 * image) % 256) as f32 / 255.0).collect();
+            let gray: Vec<f32> =
+                (0..24).map(|pixel| ((pixel * 7 + 31 * image) % 256) as f32 / 255.0).collect();
             assert_eq!(shown, gray, "row {row}");
             row += 1;
         }
@@ -67,12 +71,22 @@ fn check(scan: &Scan) {
 
 #[test]
 fn axes_are_named_and_repeats_end_where_no_neuron_has_a_number() {
-    let Imported { scan, account } = imported(&format!("area = \"V4\"\n{RESPONSES}{IMAGES}{TIERS}"));
+    let Imported { scan, account } =
+        imported(&format!("area = \"V4\"\n{RESPONSES}{IMAGES}{TIERS}"));
     check(&scan);
-    assert_eq!([Tier::Train, Tier::Validation, Tier::Test].map(|tier| scan.trials_in(tier).len()), [7, 2, 7]);
-    assert_eq!((scan.neurons().area()[2].as_str(), scan.image_labels().unwrap()), ("V4", &[0i64, 1, 2, 3, 4][..]));
+    assert_eq!(
+        [Tier::Train, Tier::Validation, Tier::Test].map(|tier| scan.trials_in(tier).len()),
+        [7, 2, 7]
+    );
+    assert_eq!(
+        (scan.neurons().area()[2].as_str(), scan.image_labels().unwrap()),
+        ("V4", &[0i64, 1, 2, 3, 4][..])
+    );
     assert_eq!(account.dropped(), ["4 of 20 trials without values: images with fewer repeats"]);
-    assert_eq!(account.taken()[0], "responses from responses.npy: 3 neurons x 5 images x 4 repeats, f64");
+    assert_eq!(
+        account.taken()[0],
+        "responses from responses.npy: 3 neurons x 5 images x 4 repeats, f64"
+    );
     assert!(account.assumed().is_empty(), "{account}");
 }
 
@@ -85,9 +99,19 @@ fn trials_with_numbers_of_images_come_from_npz_and_from_matlab() {
              [trials]\nfile = \"{file}\"\narray = \"istim\"\n[tiers]\nfile = \"tiers.npy\"\n"
         )
     };
-    let numpy = imported(&of("trials.npz", "[\"trial\", \"neuron\"]", "[\"image\", \"height\", \"width\"]")).scan;
+    let numpy = imported(&of(
+        "trials.npz",
+        "[\"trial\", \"neuron\"]",
+        "[\"image\", \"height\", \"width\"]",
+    ))
+    .scan;
     check(&numpy);
-    let matlab = imported(&of("trials.mat", "[\"neuron\", \"trial\"]", "[\"height\", \"width\", \"image\"]")).scan;
+    let matlab = imported(&of(
+        "trials.mat",
+        "[\"neuron\", \"trial\"]",
+        "[\"height\", \"width\", \"image\"]",
+    ))
+    .scan;
     check(&matlab);
     assert_eq!(numpy.tiers(), matlab.tiers());
     assert_eq!((numpy.trials_in(Tier::Test).len(), numpy.image_labels().unwrap()[0]), (7, 1));
@@ -99,16 +123,27 @@ fn flat_images_are_given_a_height_and_a_range() {
     check(&imported(&format!("{RESPONSES}{images}{TIERS}")).scan);
     let folder = folder();
     let ranged = |images: &str| format!("{RESPONSES}{images}{TIERS}");
-    refused(folder.path(), &ranged(&images.replace("range", "#")), &["images.range", "black and white", "f64", "found none"]);
+    refused(
+        folder.path(),
+        &ranged(&images.replace("range", "#")),
+        &["images.range", "black and white", "f64", "found none"],
+    );
     refused(
         folder.path(),
         &ranged(&images.replace("0.000255", "0.0001")),
         &["flat.npy", "pixels from 0 to 0.0001", "at image 0, pixel 15"],
     );
-    refused(folder.path(), &ranged(&images.replace("[4, 6]", "[4, 5]")), &["images.stored", "the 24 pixels", "found 4 x 5"]);
+    refused(
+        folder.path(),
+        &ranged(&images.replace("[4, 6]", "[4, 5]")),
+        &["images.stored", "the 24 pixels", "found 4 x 5"],
+    );
     // A range that the pixels do not fill is reported.
     let Imported { account, .. } = imported(&ranged(&images.replace("0.000255", "1000")));
-    assert!(account.taken().iter().any(|line| line.ends_with("with black = 0 and white = 1000")), "{account}");
+    assert!(
+        account.taken().iter().any(|line| line.ends_with("with black = 0 and white = 1000")),
+        "{account}"
+    );
     assert!(account.assumed()[0].contains("0.0% of the stated range [0, 1000]"), "{account}");
 }
 
@@ -118,17 +153,29 @@ fn pictures_are_taken_in_the_order_of_their_numbers() {
     let Imported { scan, account } = imported(&format!("{RESPONSES}{pictures}{TIERS}"));
     // Pillow's grayscale images: identical from PNG, within 3 gray levels from JPEG, whose decoders
     // round differently.
-    let gray = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/arrays/gray.npy")).unwrap();
+    let gray =
+        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/arrays/gray.npy")).unwrap();
     let gray = &gray[gray.len() - 120..];
     for (image, expected) in gray.chunks(24).enumerate() {
-        let found: Vec<u8> = scan.stimuli().image(image).iter().map(|pixel| (pixel * 255.0).round() as u8).collect();
-        let furthest = found.iter().zip(expected).map(|(found, expected)| found.abs_diff(*expected)).max().unwrap();
-        assert!(furthest <= if image == 2 { 3 } else { 0 }, "image {image}: {found:?}, {expected:?}");
+        let found: Vec<u8> =
+            scan.stimuli().image(image).iter().map(|pixel| (pixel * 255.0).round() as u8).collect();
+        let furthest = found
+            .iter()
+            .zip(expected)
+            .map(|(found, expected)| found.abs_diff(*expected))
+            .max()
+            .unwrap();
+        assert!(
+            furthest <= if image == 2 { 3 } else { 0 },
+            "image {image}: {found:?}, {expected:?}"
+        );
     }
     assert_eq!(account.dropped()[0], "1 files that are not PNG or JPEG: shown/README.txt");
     assert!(account.assumed()[0].ends_with("image 0 is shown/image1.png"), "{account}");
     assert!(
-        account.taken()[1].contains("5 pictures of 4 x 6, 5 of them in color, shown/image1.png to shown/image100.png"),
+        account.taken()[1].contains(
+            "5 pictures of 4 x 6, 5 of them in color, shown/image1.png to shown/image100.png"
+        ),
         "{account}"
     );
 
@@ -138,7 +185,11 @@ fn pictures_are_taken_in_the_order_of_their_numbers() {
     let of_folder = format!("{RESPONSES}{}{TIERS}", pictures.replace("pictures.zip", "shown"));
     let from_folder = arrays(&layout(folder.path(), &of_folder)).unwrap().scan;
     assert_eq!(from_folder.stimuli(), scan.stimuli());
-    refused(folder.path(), &of_folder.replace("color = \"luma\"", ""), &["images.color", "has colors", "add color = \"luma\""]);
+    refused(
+        folder.path(),
+        &of_folder.replace("color = \"luma\"", ""),
+        &["images.color", "has colors", "add color = \"luma\""],
+    );
     let cut = folder.path().join("shown/image10.png");
     let whole = fs::read(&cut).unwrap();
     fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
@@ -156,9 +207,11 @@ fn save(path: &Path, shape: &[usize], values: Vec<f64>) {
 #[test]
 fn behavior_and_the_pupil_have_the_axes_of_the_responses() {
     let folder = folder();
-    let value = |signal: usize, image: usize, repeat: usize| (signal * 100 + image * 10 + repeat) as f64;
-    let all =
-        |signals: usize| -> Vec<f64> { (0..signals * 20).map(|index| value(index / 20, index / 4 % 5, index % 4)).collect() };
+    let value =
+        |signal: usize, image: usize, repeat: usize| (signal * 100 + image * 10 + repeat) as f64;
+    let all = |signals: usize| -> Vec<f64> {
+        (0..signals * 20).map(|index| value(index / 20, index / 4 % 5, index % 4)).collect()
+    };
     let mut behavior = all(3);
     // The eye was lost in the second trial of image 1; values of trials that were not recorded are
     // arbitrary.
@@ -174,16 +227,28 @@ fn behavior_and_the_pupil_have_the_axes_of_the_responses() {
     let mut row = 0;
     for image in 0..5 {
         for repeat in (0..4 - image % 3).filter(|repeat| (image, *repeat) != (1, 1)) {
-            let of = |signals: usize| (0..signals).map(|signal| value(signal, image, repeat) as f32).collect::<Vec<_>>();
+            let of = |signals: usize| {
+                (0..signals).map(|signal| value(signal, image, repeat) as f32).collect::<Vec<_>>()
+            };
             assert_eq!(scan.behavior().unwrap().row(row).to_vec(), of(3), "row {row}");
             assert_eq!(scan.pupil_center().unwrap().row(row).to_vec(), of(2), "row {row}");
             assert_eq!(scan.responses()[(row, 0)], (image * 10 + repeat) as f32 / 8.0);
             row += 1;
         }
     }
-    assert!(account.dropped().contains(&"1 of 16 trials with NaN in behavior or pupil".to_owned()), "{account}");
-    assert!(account.taken().contains(&"behavior from behavior.npy: 3 signals".to_owned()), "{account}");
-    refused(folder.path(), &text.replace("pupil.npy", "behavior.npy"), &["behavior.npy", "2 signals: x and y", "found 3"]);
+    assert!(
+        account.dropped().contains(&"1 of 16 trials with NaN in behavior or pupil".to_owned()),
+        "{account}"
+    );
+    assert!(
+        account.taken().contains(&"behavior from behavior.npy: 3 signals".to_owned()),
+        "{account}"
+    );
+    refused(
+        folder.path(),
+        &text.replace("pupil.npy", "behavior.npy"),
+        &["behavior.npy", "2 signals: x and y", "found 3"],
+    );
     refused(
         folder.path(),
         &text.replace("\"signal\", \"image\", \"repeat\"", "\"signal\", \"trial\""),
@@ -203,7 +268,11 @@ fn formats_that_are_not_read_are_named() {
     fs::create_dir(folder.path().join("responses.zarr")).unwrap();
     refused(folder.path(), &with("responses.zarr"), &["responses.zarr", "a Zarr store"]);
     fs::write(folder.path().join("responses.pkl"), b"\x80\x04").unwrap();
-    refused(folder.path(), &with("responses.pkl"), &["responses.pkl", "a Python pickle", "numpy.save"]);
+    refused(
+        folder.path(),
+        &with("responses.pkl"),
+        &["responses.pkl", "a Python pickle", "numpy.save"],
+    );
     fs::write(folder.path().join("responses.avi"), b"RIFF").unwrap();
     refused(folder.path(), &with("responses.avi"), &["responses.avi", "a movie"]);
     let assembly = hdf5::File::create(folder.path().join("assembly.nc")).unwrap();
@@ -221,8 +290,18 @@ fn images_are_averaged_down_and_never_enlarged() {
     // For the first image: (0 + 7 + 1) / 2 = 4, (42 + 49 + 1) / 2 = 46, with mean 25.
     assert_eq!((scan.stimuli().height(), scan.stimuli().width()), (2, 3));
     assert_eq!(scan.stimuli().image(0)[0], 25.0 / 255.0);
-    assert!(account.taken().iter().any(|line| line.contains("each pixel is the mean of 2.0000 x 2.0000")), "{account}");
-    refused(folder().path(), &smaller.replace("[2, 3]", "[8, 3]"), &["images.size", "at most 4 x 6", "found 8 x 3"]);
+    assert!(
+        account
+            .taken()
+            .iter()
+            .any(|line| line.contains("each pixel is the mean of 2.0000 x 2.0000")),
+        "{account}"
+    );
+    refused(
+        folder().path(),
+        &smaller.replace("[2, 3]", "[8, 3]"),
+        &["images.size", "at most 4 x 6", "found 8 x 3"],
+    );
 }
 
 #[test]
@@ -240,8 +319,16 @@ fn tiers_are_drawn_or_listed_or_refused() {
         &with(&counts.replace("train = 2", "train = 3")),
         &["tiers.counts", "5 images in total", "3 + 1 + 2 = 6"],
     );
-    refused(folder.path(), &with("[tiers]\ntrain = [0, 1]\ntest = [4]\n"), &["every image with trials", "image 2 in no list"]);
-    refused(folder.path(), &with("[tiers]\ntrain = [0, 5]\ntest = \"others\"\n"), &["tiers.train", "from 0 to 4", "found 5"]);
+    refused(
+        folder.path(),
+        &with("[tiers]\ntrain = [0, 1]\ntest = [4]\n"),
+        &["every image with trials", "image 2 in no list"],
+    );
+    refused(
+        folder.path(),
+        &with("[tiers]\ntrain = [0, 5]\ntest = \"others\"\n"),
+        &["tiers.train", "from 0 to 4", "found 5"],
+    );
     refused(
         folder.path(),
         &with("[tiers]\ntrain = [0, 1]\ntest = [1, 2, 3, 4]\n"),
@@ -250,7 +337,9 @@ fn tiers_are_drawn_or_listed_or_refused() {
     refused(folder.path(), &with("[tiers]\nall = \"rest\"\n"), &["all = \"rest\"", "train"]);
     refused(
         folder.path(),
-        &with("[tiers]\nall = \"test\"\ncounts = { train = 1, validation = 1, test = 1, seed = 1 }\n"),
+        &with(
+            "[tiers]\nall = \"test\"\ncounts = { train = 1, validation = 1, test = 1, seed = 1 }\n",
+        ),
         &["one way"],
     );
 }
@@ -260,29 +349,69 @@ fn what_is_cut_missing_or_no_number_is_named() {
     let folder = folder();
     let all = format!("{RESPONSES}{IMAGES}{TIERS}");
     let nan = all.replace("responses.npy", "responses-nan.npy");
-    refused(folder.path(), &nan, &["responses-nan.npy", "NaN for neuron 1 at image 2, repeat 0", "2 neurons have values"]);
+    refused(
+        folder.path(),
+        &nan,
+        &["responses-nan.npy", "NaN for neuron 1 at image 2, repeat 0", "2 neurons have values"],
+    );
     refused(
         folder.path(),
         &all.replace("responses.npy", "responses-pickled.npy"),
         &["responses-pickled.npy", "|O", "allow_pickle=False"],
     );
-    refused(folder.path(), &all.replace("\"repeat\"", "\"neuron\""), &["responses.axes", "[neuron, image, neuron]"]);
-    refused(folder.path(), &all.replace(", \"repeat\"", ""), &["responses.npy", "2 axes, [neuron, image]", "shape [3, 5, 4]"]);
+    refused(
+        folder.path(),
+        &all.replace("\"repeat\"", "\"neuron\""),
+        &["responses.axes", "[neuron, image, neuron]"],
+    );
+    refused(
+        folder.path(),
+        &all.replace(", \"repeat\"", ""),
+        &["responses.npy", "2 axes, [neuron, image]", "shape [3, 5, 4]"],
+    );
     refused(
         folder.path(),
         &all.replace("\"neuron\", \"image\"", "\"image\", \"neuron\""),
-        &["trials.npz: images", "expected 3 images", "found 5", "the axis named neuron has that size", "responses.axes"],
+        &[
+            "trials.npz: images",
+            "expected 3 images",
+            "found 5",
+            "the axis named neuron has that size",
+            "responses.axes",
+        ],
     );
-    refused(folder.path(), &all.replace("array = \"img\"", ""), &["trials.npz", "resp, istim, img", "array ="]);
-    refused(folder.path(), &all.replace("\"img\"", "\"stim\""), &["trials.npz: stim", "resp, istim, img"]);
+    refused(
+        folder.path(),
+        &all.replace("array = \"img\"", ""),
+        &["trials.npz", "resp, istim, img", "array ="],
+    );
+    refused(
+        folder.path(),
+        &all.replace("\"img\"", "\"stim\""),
+        &["trials.npz: stim", "resp, istim, img"],
+    );
     refused(
         folder.path(),
         &format!("{}{IMAGES}{TIERS}", RESPONSES.replace("axes", "axis")),
-        &["layout.toml: line 3: expected one of the keys file, array or axes, found the key axis; data-specs/layout.toml"],
+        &[
+            "layout.toml: line 3: expected one of the keys file, array or axes, found the key axis; data-specs/layout.toml",
+        ],
     );
-    refused(folder.path(), &format!("{RESPONSES}{IMAGES}"), &["expected a section [tiers], found none"]);
-    refused(folder.path(), &all.replace("\"repeat\"", "\"cell\""), &["expected neuron, image, repeat or trial, found \"cell\""]);
-    refused(folder.path(), &all.replace("[2]", "\"some\""), &["numbers of images, or \"others\", found validation = \"some\""]);
+    refused(
+        folder.path(),
+        &format!("{RESPONSES}{IMAGES}"),
+        &["expected a section [tiers], found none"],
+    );
+    refused(
+        folder.path(),
+        &all.replace("\"repeat\"", "\"cell\""),
+        &["expected neuron, image, repeat or trial, found \"cell\""],
+    );
+    refused(
+        folder.path(),
+        &all.replace("[2]", "\"some\""),
+        &["numbers of images, or \"others\", found validation = \"some\""],
+    );
     refused(
         folder.path(),
         &format!("first_image = \"1\"\n{all}"),
@@ -321,13 +450,23 @@ fn comes_to(text: &str, known: &Path) {
     assert_eq!(scan.tiers(), known.tiers());
     assert_eq!(scan.trial_image(), known.trial_image());
     assert_eq!(scan.neurons().area(), known.neurons().area());
-    assert_eq!((scan.stimuli().height(), scan.stimuli().len()), (known.stimuli().height(), known.stimuli().len()));
+    assert_eq!(
+        (scan.stimuli().height(), scan.stimuli().len()),
+        (known.stimuli().height(), known.stimuli().len())
+    );
     let off = |(found, known): (&f32, &f32)| ((found - known).abs() * 255.0).round() as usize;
-    let differences: Vec<usize> = scan.stimuli().pixels().iter().zip(known.stimuli().pixels()).map(off).collect();
+    let differences: Vec<usize> =
+        scan.stimuli().pixels().iter().zip(known.stimuli().pixels()).map(off).collect();
     let differ = differences.iter().filter(|difference| **difference > 0).count();
-    eprintln!("{differ} of {} pixels differ, at most by {:?} grays", differences.len(), differences.iter().max());
+    eprintln!(
+        "{differ} of {} pixels differ, at most by {:?} grays",
+        differences.len(),
+        differences.iter().max()
+    );
     // JPEG decoders may round to neighboring gray levels.
-    assert!(differences.iter().all(|difference| *difference <= 1) && differ * 100 <= differences.len());
+    assert!(
+        differences.iter().all(|difference| *difference <= 1) && differ * 100 <= differences.len()
+    );
 }
 
 #[test]
@@ -336,8 +475,11 @@ fn the_published_recording_of_macaque_v4_comes_to_its_scan() {
     let known = real.join("v4-210325.h5");
     let scan = read_scan(&known).unwrap();
     let of_tier = |tier| {
-        let mut images: Vec<i64> =
-            scan.trials_in(tier).iter().map(|trial| scan.image_labels().unwrap()[scan.trial_image()[*trial]]).collect();
+        let mut images: Vec<i64> = scan
+            .trials_in(tier)
+            .iter()
+            .map(|trial| scan.image_labels().unwrap()[scan.trial_image()[*trial]])
+            .collect();
         images.dedup();
         images
     };

@@ -39,7 +39,11 @@ fn check_changed(change: impl FnOnce(&hdf5::File), parts: &[&str]) {
 }
 
 /// Replaces a dataset.
-fn replace<T: H5Type, S: Data<Elem = T>, D: Dimension>(file: &hdf5::File, name: &str, values: &ArrayBase<S, D>) {
+fn replace<T: H5Type, S: Data<Elem = T>, D: Dimension>(
+    file: &hdf5::File,
+    name: &str,
+    values: &ArrayBase<S, D>,
+) {
     file.unlink(name).unwrap();
     file.new_dataset_builder().with_data(values.view()).create(name).unwrap();
 }
@@ -51,7 +55,10 @@ fn responses() -> ndarray::Array2<f32> {
 #[test]
 fn no_file() {
     let error = read_scan(Path::new("nowhere/scan.h5")).unwrap_err();
-    assert!(matches!(error, Error::File(_)) && error.to_string().contains("nowhere/scan.h5"), "{error}");
+    assert!(
+        matches!(error, Error::File(_)) && error.to_string().contains("nowhere/scan.h5"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -90,7 +97,10 @@ fn damaged_hdf5_never_panics() {
 #[test]
 fn missing_dataset() {
     for name in ["images", "responses", "tiers"] {
-        check_changed(|file| file.unlink(name).unwrap(), &[name, "expected a dataset of shape", "found none"]);
+        check_changed(
+            |file| file.unlink(name).unwrap(),
+            &[name, "expected a dataset of shape", "found none"],
+        );
     }
 }
 
@@ -100,7 +110,10 @@ fn wrong_rank() {
         |file| replace(file, "images", &ndarray::Array3::<u8>::zeros((16, 4, 6))),
         &["images", "(*, 1, *, *)", "found shape (16, 4, 6)"],
     );
-    check_changed(|file| replace(file, "images", &ndarray::Array4::<u8>::zeros((16, 3, 4, 6))), &["images", "(16, 3, 4, 6)"]);
+    check_changed(
+        |file| replace(file, "images", &ndarray::Array4::<u8>::zeros((16, 3, 4, 6))),
+        &["images", "(16, 3, 4, 6)"],
+    );
     check_changed(
         |file| replace(file, "responses", &ndarray::Array1::<f32>::zeros(16)),
         &["responses", "(*, *)", "found shape (16)"],
@@ -113,15 +126,30 @@ fn wrong_rank() {
 
 #[test]
 fn wrong_type() {
-    check_changed(|file| replace(file, "tiers", &ndarray::Array1::<f32>::zeros(16)), &["tiers", "expected strings", "float32"]);
-    let text = ndarray::Array2::from_elem((16, 5), hdf5::types::FixedAscii::<4>::from_ascii("none").unwrap());
-    check_changed(|file| replace(file, "responses", &text), &["responses", "expected numbers", "string"]);
+    check_changed(
+        |file| replace(file, "tiers", &ndarray::Array1::<f32>::zeros(16)),
+        &["tiers", "expected strings", "float32"],
+    );
+    let text = ndarray::Array2::from_elem(
+        (16, 5),
+        hdf5::types::FixedAscii::<4>::from_ascii("none").unwrap(),
+    );
+    check_changed(
+        |file| replace(file, "responses", &text),
+        &["responses", "expected numbers", "string"],
+    );
 }
 
 #[test]
 fn mismatched_rows() {
-    check_changed(|file| replace(file, "responses", &ndarray::Array2::<f32>::zeros((15, 5))), &["images", "15 rows", "16 rows"]);
-    check_changed(|file| replace(file, "behavior", &ndarray::Array2::<f32>::zeros((9, 3))), &["behavior", "16 rows", "9 rows"]);
+    check_changed(
+        |file| replace(file, "responses", &ndarray::Array2::<f32>::zeros((15, 5))),
+        &["images", "15 rows", "16 rows"],
+    );
+    check_changed(
+        |file| replace(file, "behavior", &ndarray::Array2::<f32>::zeros((9, 3))),
+        &["behavior", "16 rows", "9 rows"],
+    );
     check_changed(
         |file| replace(file, "item_info/frame_image_id", &ndarray::Array1::<i64>::zeros(3)),
         &["identifiers", "16 rows", "3 rows"],
@@ -144,7 +172,10 @@ fn responses_that_are_not_finite() {
     }
     let mut pupil = fixture::parts(true).pupil_center.unwrap();
     pupil[[4, 1]] = f32::NAN;
-    check_changed(|file| replace(file, "pupil_center", &pupil), &["pupil_center", "row 4", "column 1", "NaN"]);
+    check_changed(
+        |file| replace(file, "pupil_center", &pupil),
+        &["pupil_center", "row 4", "column 1", "NaN"],
+    );
 }
 
 #[test]
@@ -154,14 +185,20 @@ fn pixels_out_of_range() {
     check_changed(|file| replace(file, "images", &images), &["images", "row 5", "pixel 13", "256"]);
     images[[5, 0, 2, 1]] = f32::NAN;
     check_changed(|file| replace(file, "images", &images), &["row 5", "NaN"]);
-    check_changed(|file| replace(file, "images", &ndarray::Array4::<i8>::from_elem((16, 1, 4, 6), -1)), &["row 0", "-1"]);
+    check_changed(
+        |file| replace(file, "images", &ndarray::Array4::<i8>::from_elem((16, 1, 4, 6), -1)),
+        &["row 0", "-1"],
+    );
 }
 
 #[test]
 fn unknown_tier() {
     let mut tiers = vec![hdf5::types::FixedAscii::<10>::from_ascii("train").unwrap(); 16];
     tiers[6] = hdf5::types::FixedAscii::from_ascii("holdout").unwrap();
-    check_changed(|file| replace(file, "tiers", &ndarray::Array1::from(tiers)), &["tiers", "row 6", "final_test", "\"holdout\""]);
+    check_changed(
+        |file| replace(file, "tiers", &ndarray::Array1::from(tiers)),
+        &["tiers", "row 6", "final_test", "\"holdout\""],
+    );
 }
 
 #[test]
@@ -175,7 +212,8 @@ fn one_image_in_two_tiers() {
 #[test]
 fn identifiers_against_content() {
     // Rows 0 and 2 show different images.
-    let mut ids: Vec<i64> = fixture::parts(true).trial_image.iter().map(|image| *image as i64).collect();
+    let mut ids: Vec<i64> =
+        fixture::parts(true).trial_image.iter().map(|image| *image as i64).collect();
     ids[2] = ids[0];
     let values = ndarray::Array1::from(ids);
     check_changed(
@@ -200,12 +238,21 @@ fn parts_that_make_no_scan() {
         assert!(error.contains(expected), "{error}");
     };
     check(&|parts| parts.trial_image[4] = 10, "trial 4 names image 10, expected 0 to 9");
-    check(&|parts| parts.responses = ndarray::Array2::zeros((16, 0)), "at least one trial and one neuron");
-    check(&|parts| parts.neurons = brainprior_recording::Neurons::unnamed(4), "neurons: expected 5");
+    check(
+        &|parts| parts.responses = ndarray::Array2::zeros((16, 0)),
+        "at least one trial and one neuron",
+    );
+    check(
+        &|parts| parts.neurons = brainprior_recording::Neurons::unnamed(4),
+        "neurons: expected 5",
+    );
     check(&|parts| parts.image_labels = Some(vec![1; 10]), "images 0 and 1 have the same label 1");
     check(&|parts| parts.image_labels = Some(vec![1]), "labels of the images");
     check(&|parts| parts.trial_idx = Some(vec![]), "trial_idx: expected 16 rows");
-    check(&|parts| parts.pupil_center = Some(ndarray::Array2::zeros((16, 3))), "columns of pupil_center: expected 2");
+    check(
+        &|parts| parts.pupil_center = Some(ndarray::Array2::zeros((16, 3))),
+        "columns of pupil_center: expected 2",
+    );
 }
 
 /// Checks the message after `change` was applied to a valid tree.
@@ -220,7 +267,10 @@ fn check_tree(change: impl FnOnce(&Path), parts: &[&str]) {
 
 #[test]
 fn broken_trees() {
-    check_tree(|tree| fs::remove_file(tree.join("meta/trials/tiers.npy")).unwrap(), &["meta/trials/tiers.npy", "found none"]);
+    check_tree(
+        |tree| fs::remove_file(tree.join("meta/trials/tiers.npy")).unwrap(),
+        &["meta/trials/tiers.npy", "found none"],
+    );
     check_tree(
         |tree| fs::remove_file(tree.join("data/responses/5.npy")).unwrap(),
         &["data/responses", "expected 16", "found 15"],
@@ -230,11 +280,20 @@ fn broken_trees() {
         &["data/images/5.npy", "found none"],
     );
     check_tree(
-        |tree| assert!(fs::copy(tree.join("data/behavior/0.npy"), tree.join("data/responses/5.npy")).is_ok()),
+        |tree| {
+            assert!(
+                fs::copy(tree.join("data/behavior/0.npy"), tree.join("data/responses/5.npy"))
+                    .is_ok()
+            )
+        },
         &["data/responses/5.npy", "[5], like row 0", "[3]"],
     );
     check_tree(
-        |tree| assert!(fs::copy(tree.join("data/responses/0.npy"), tree.join("data/images/0.npy")).is_ok()),
+        |tree| {
+            assert!(
+                fs::copy(tree.join("data/responses/0.npy"), tree.join("data/images/0.npy")).is_ok()
+            )
+        },
         &["data/images/0.npy", "[1, height, width]", "[5]"],
     );
     check_tree(
@@ -245,7 +304,10 @@ fn broken_trees() {
         },
         &["data/pupil_center/3.npy", "8 bytes", "5 bytes", "truncated"],
     );
-    check_tree(|tree| fs::remove_dir_all(tree.join("data")).unwrap(), &["data/images", "expected 16", "found 0"]);
+    check_tree(
+        |tree| fs::remove_dir_all(tree.join("data")).unwrap(),
+        &["data/images", "expected 16", "found 0"],
+    );
 }
 
 #[test]

@@ -18,7 +18,10 @@ fn data(name: &str) -> PathBuf {
 /// The session, unpacked.
 fn session() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
-    zip::ZipArchive::new(fs::File::open(data("session.zip")).unwrap()).unwrap().extract(folder.path()).unwrap();
+    zip::ZipArchive::new(fs::File::open(data("session.zip")).unwrap())
+        .unwrap()
+        .extract(folder.path())
+        .unwrap();
     let path = folder.path().join(NAME);
     (folder, path)
 }
@@ -51,7 +54,10 @@ fn close(found: impl Iterator<Item = f32>, expected: &[f32]) {
     let found: Vec<f32> = found.collect();
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(expected) {
-        assert!((found - expected).abs() <= 2.0 * f32::EPSILON * expected.abs(), "{found}, {expected}");
+        assert!(
+            (found - expected).abs() <= 2.0 * f32::EPSILON * expected.abs(),
+            "{found}, {expected}"
+        );
     }
 }
 
@@ -69,7 +75,10 @@ fn a_session_holds_what_its_definition_says() {
         let units: Vec<f32> = pixels.iter().map(|byte| f32::from(*byte) / 255.0).collect();
         assert_eq!(scan.stimuli().image(scan.trial_image()[trial]), units);
     }
-    assert_eq!([Tier::Train, Tier::Validation, Tier::Test].map(|tier| scan.trials_in(tier).len()), [3, 1, 5]);
+    assert_eq!(
+        [Tier::Train, Tier::Validation, Tier::Test].map(|tier| scan.trials_in(tier).len()),
+        [3, 1, 5]
+    );
     assert_eq!(scan.repeats().values().map(Vec::len).collect::<Vec<_>>(), [3, 2]);
     assert_eq!(scan.origin(), Origin { animal_id: 17, session: 3, scan_idx: 5 });
     let dropped = account.dropped().join("\n");
@@ -97,7 +106,12 @@ fn refused(change: impl FnOnce(&Path), parts: &[&str]) {
     for part in parts {
         assert!(error.contains(part), "{part:?} is not in: {error}");
     }
-    assert!(!error.contains('\n') && error.contains("; ") && error.starts_with(&path.display().to_string()), "{error}");
+    assert!(
+        !error.contains('\n')
+            && error.contains("; ")
+            && error.starts_with(&path.display().to_string()),
+        "{error}"
+    );
 }
 
 fn edit(path: &Path, from: &str, to: &str) {
@@ -114,7 +128,12 @@ fn what_is_cut_missing_or_on_another_clock_is_named() {
             let whole = fs::read(&file).unwrap();
             fs::write(&file, &whole[..whole.len() - 5]).unwrap();
         },
-        &["responses/data.mem", "8160 bytes, for 510 samples of 4 signals", "found 8155", "truncated"],
+        &[
+            "responses/data.mem",
+            "8160 bytes, for 510 samples of 4 signals",
+            "found 8155",
+            "truncated",
+        ],
     );
     refused(
         |path| fs::remove_file(path.join("screen/timestamps.npy")).unwrap(),
@@ -125,28 +144,50 @@ fn what_is_cut_missing_or_on_another_clock_is_named() {
         &["responses/meta.yml: could not read", "copied completely"],
     );
     refused(
-        |path| edit(&path.join("responses/meta.yml"), "start_time: 1520000123.25", "start_time: 23.25"),
-        &["most of the 11 image trials within all recordings", "0 of them, 11 beyond a recording", "same clock"],
+        |path| {
+            edit(&path.join("responses/meta.yml"), "start_time: 1520000123.25", "start_time: 23.25")
+        },
+        &[
+            "most of the 11 image trials within all recordings",
+            "0 of them, 11 beyond a recording",
+            "same clock",
+        ],
     );
     refused(
-        |path| edit(&path.join("screen/meta/00004.yml"), "first_frame_idx: 4", "first_frame_idx: 400"),
+        |path| {
+            edit(&path.join("screen/meta/00004.yml"), "first_frame_idx: 4", "first_frame_idx: 400")
+        },
         &["00004.yml: first_frame_idx", "found 400"],
     );
-    refused(|path| edit(&path.join("screen/meta/00004.yml"), "hash4", "hash5"), &["condition_hash", "hash5", "different pixels"]);
+    refused(
+        |path| edit(&path.join("screen/meta/00004.yml"), "hash4", "hash5"),
+        &["condition_hash", "hash5", "different pixels"],
+    );
     refused(
         |path| edit(&path.join("screen/meta/00004.yml"), "modality: image", "modality: [image"),
         &["00004.yml", "YAML keys and values"],
     );
-    refused(|path| edit(&path.join("responses/meta.yml"), "float32", "complex64"), &["responses/meta.yml: dtype", "complex64"]);
+    refused(
+        |path| edit(&path.join("responses/meta.yml"), "float32", "complex64"),
+        &["responses/meta.yml: dtype", "complex64"],
+    );
     refused(
         |path| {
             // A neuron that was lost during the whole session.
             let file = path.join("responses/data.mem");
             let mut samples = fs::read(&file).unwrap();
-            samples.as_chunks_mut::<16>().0.iter_mut().for_each(|row| row[..4].copy_from_slice(&f32::NAN.to_le_bytes()));
+            samples
+                .as_chunks_mut::<16>()
+                .0
+                .iter_mut()
+                .for_each(|row| row[..4].copy_from_slice(&f32::NAN.to_le_bytes()));
             fs::write(&file, samples).unwrap();
         },
-        &["trials: expected most of the 11", "10 with non-finite responses", "remove signals without finite values"],
+        &[
+            "trials: expected most of the 11",
+            "10 with non-finite responses",
+            "remove signals without finite values",
+        ],
     );
 }
 
@@ -158,8 +199,12 @@ fn times_in_f32_are_refused() {
     let start = doubles.len() - 18 * 8;
     let header = String::from_utf8_lossy(&doubles[..start]).replace("<f8", "<f4");
     let header = [&doubles[..10], &header.as_bytes()[header.len() - (start - 10)..]].concat();
-    let short: Vec<u8> =
-        doubles[start..].as_chunks().0.iter().flat_map(|time| (f64::from_le_bytes(*time) as f32).to_le_bytes()).collect();
+    let short: Vec<u8> = doubles[start..]
+        .as_chunks()
+        .0
+        .iter()
+        .flat_map(|time| (f64::from_le_bytes(*time) as f32).to_le_bytes())
+        .collect();
     fs::write(&file, [header, short].concat()).unwrap();
     let error = experanto(&path).unwrap_err().to_string();
     assert!(error.contains("timestamps.npy") && error.contains("times in f64"), "{error}");
@@ -171,5 +216,8 @@ fn a_session_without_eye_and_treadmill_has_no_behavior() {
     fs::remove_dir_all(path.join("eye_tracker")).unwrap();
     let Imported { scan, account } = experanto(&path).unwrap();
     assert_eq!((scan.behavior(), scan.pupil_center(), scan.responses().nrows()), (None, None, 10));
-    assert!(account.taken().iter().any(|line| line == "no behavior and no pupil center"), "{account}");
+    assert!(
+        account.taken().iter().any(|line| line == "no behavior and no pupil center"),
+        "{account}"
+    );
 }

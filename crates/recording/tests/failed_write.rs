@@ -15,8 +15,10 @@ const TARGET: &str = "BRAINPRIOR_FAILED_WRITE";
 const BLOCKS: &str = "600";
 
 fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
@@ -24,7 +26,9 @@ fn names(folder: &Path) -> Vec<String> {
 /// In the second process: writes that must fail as on a full disk.
 fn write_without_room(folder: &Path) {
     let mut parts = fixture::parts(true);
-    let irregular = |(row, neuron): (usize, usize)| ((row * 60_000 + neuron) as u32).wrapping_mul(2_654_435_761) as f32;
+    let irregular = |(row, neuron): (usize, usize)| {
+        ((row * 60_000 + neuron) as u32).wrapping_mul(2_654_435_761) as f32
+    };
     parts.responses = ndarray::Array2::from_shape_fn((16, 60_000), irregular);
     parts.neurons = brainprior_recording::Neurons::unnamed(60_000);
     let scan = brainprior_recording::Scan::new(parts).unwrap();
@@ -48,17 +52,24 @@ fn full_disk() {
     write_static_hdf5(&folder.path().join("scan.h5"), &scan).unwrap();
     write_sensorium(&folder.path().join("scan.zip"), &scan).unwrap();
     scan.repeat_means().write(&folder.path().join("responses.h5")).unwrap();
-    let before: Vec<Vec<u8>> = names(folder.path()).iter().map(|name| std::fs::read(folder.path().join(name)).unwrap()).collect();
+    let before: Vec<Vec<u8>> = names(folder.path())
+        .iter()
+        .map(|name| std::fs::read(folder.path().join(name)).unwrap())
+        .collect();
 
     // With the signal ignored, a write beyond the limit fails as on a full disk.
-    let limited = format!("trap '' XFSZ; ulimit -f {BLOCKS}; exec \"$0\" --exact full_disk --nocapture");
+    let limited =
+        format!("trap '' XFSZ; ulimit -f {BLOCKS}; exec \"$0\" --exact full_disk --nocapture");
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(limited).arg(std::env::current_exe().unwrap()).env(TARGET, folder.path());
     let output = shell.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
     assert_eq!(names(folder.path()), ["responses.h5", "scan.h5", "scan.zip"]);
-    let after: Vec<Vec<u8>> = names(folder.path()).iter().map(|name| std::fs::read(folder.path().join(name)).unwrap()).collect();
+    let after: Vec<Vec<u8>> = names(folder.path())
+        .iter()
+        .map(|name| std::fs::read(folder.path().join(name)).unwrap())
+        .collect();
     assert!(before == after, "an old file was changed");
     fixture::check_same(&read_scan(&folder.path().join("scan.h5")).unwrap(), &scan);
 }
@@ -67,9 +78,11 @@ fn full_disk() {
 fn no_folder() {
     let folder = tempfile::tempdir().unwrap();
     let scan = fixture::scan(true);
-    for (name, write) in
-        [("scan.h5", write_static_hdf5 as fn(&Path, &_) -> _), ("scan.zip", write_sensorium), ("scan", write_sensorium)]
-    {
+    for (name, write) in [
+        ("scan.h5", write_static_hdf5 as fn(&Path, &_) -> _),
+        ("scan.zip", write_sensorium),
+        ("scan", write_sensorium),
+    ] {
         let error = write(&folder.path().join("absent").join(name), &scan).unwrap_err().to_string();
         assert!(error.contains(name), "{error}");
     }
@@ -84,5 +97,8 @@ fn target_in_the_way() {
     std::fs::create_dir(&path).unwrap();
     std::fs::write(path.join("old"), "old").unwrap();
     assert!(write_static_hdf5(&path, &fixture::scan(true)).is_err());
-    assert_eq!((names(folder.path()), names(&path)), (vec!["scan.h5".to_owned()], vec!["old".to_owned()]));
+    assert_eq!(
+        (names(folder.path()), names(&path)),
+        (vec!["scan.h5".to_owned()], vec!["old".to_owned()])
+    );
 }

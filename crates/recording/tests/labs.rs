@@ -16,7 +16,10 @@ fn file(name: &str) -> PathBuf {
 /// its first bytes.
 fn plain() -> Scan {
     let scan = read_scan(&file("user-block.h5")).unwrap();
-    assert_eq!((scan.stimuli().len(), scan.responses()[[1, 3]]), (8, ((10 * 29) % 64) as f32 / 16.0));
+    assert_eq!(
+        (scan.stimuli().len(), scan.responses()[[1, 3]]),
+        (8, ((10 * 29) % 64) as f32 / 16.0)
+    );
     scan
 }
 
@@ -26,7 +29,9 @@ fn plain() -> Scan {
 fn holds(path: &Path) -> (Scan, Notes) {
     let (scan, notes) = read_scan_with_notes(path).unwrap();
     let plain = plain();
-    let shown = |scan: &Scan| scan.trial_image().iter().map(|image| scan.stimuli().ids()[*image]).collect::<Vec<_>>();
+    let shown = |scan: &Scan| {
+        scan.trial_image().iter().map(|image| scan.stimuli().ids()[*image]).collect::<Vec<_>>()
+    };
     assert_eq!(shown(&scan), shown(&plain), "{}", path.display());
     assert_eq!(scan.responses(), plain.responses(), "{}", path.display());
     assert_eq!(scan.tiers(), plain.tiers(), "{}", path.display());
@@ -41,21 +46,33 @@ fn refused(path: &Path, parts: &[&str]) {
         assert!(error.contains(part), "{part:?} is not in {error:?}");
     }
     let plugins = Path::new("lib").join("plugin");
-    assert!(!error.contains(plugins.to_str().unwrap()), "a folder of the machine that built HDF5: {error}");
+    assert!(
+        !error.contains(plugins.to_str().unwrap()),
+        "a folder of the machine that built HDF5: {error}"
+    );
 }
 
 #[test]
 fn user_blocks_are_passed_over() {
     holds(&file("user-block.h5"));
-    refused(&file("matlab.mat"), &["images", "(*, 1, *, *)", "(8, 5, 1, 12)", "MATLAB stores axes in reverse"]);
+    refused(
+        &file("matlab.mat"),
+        &["images", "(*, 1, *, *)", "(8, 5, 1, 12)", "MATLAB stores axes in reverse"],
+    );
 }
 
 #[test]
 fn additional_datasets_of_any_type_are_ignored() {
     holds(&file("other-types.h5"));
     let listed = brainprior_artifact::hdf5::list(&file("other-types.h5")).unwrap();
-    assert_eq!((listed["lab/opaque"].dtype.as_str(), listed["lab/float8"].dtype.as_str()), ("(2 bytes)", "(1 bytes)"));
-    assert_eq!((listed["lab/boolean"].dtype.as_str(), listed["images"].dtype.as_str()), ("bool", "u8"));
+    assert_eq!(
+        (listed["lab/opaque"].dtype.as_str(), listed["lab/float8"].dtype.as_str()),
+        ("(2 bytes)", "(1 bytes)")
+    );
+    assert_eq!(
+        (listed["lab/boolean"].dtype.as_str(), listed["images"].dtype.as_str()),
+        ("bool", "u8")
+    );
 }
 
 #[test]
@@ -63,7 +80,10 @@ fn lzf_and_blosc_are_undone_without_a_plugin() {
     for name in ["lzf.h5", "blosc.h5", "blosc-zstd.h5"] {
         holds(&file(name));
     }
-    refused(&file("blosc-snappy.h5"), &["images", "Blosc (around BloscLZ, LZ4, zlib or Zstd)", "settings", "h5repack"]);
+    refused(
+        &file("blosc-snappy.h5"),
+        &["images", "Blosc (around BloscLZ, LZ4, zlib or Zstd)", "settings", "h5repack"],
+    );
 }
 
 #[test]
@@ -82,11 +102,17 @@ fn filters_that_are_missing_are_named() {
 #[test]
 fn links_are_followed_or_refused_where_they_lead_nowhere() {
     let (scan, _) = holds(&file("links.h5"));
-    assert_eq!((scan.behavior().unwrap()[[11, 2]], scan.pupil_center().unwrap()[[11, 1]]), (35.0, 11.5));
+    assert_eq!(
+        (scan.behavior().unwrap()[[11, 2]], scan.pupil_center().unwrap()[[11, 1]]),
+        (35.0, 11.5)
+    );
     for kind in ["soft", "external"] {
         for part in ["behavior", "pupil_center", "item_info/image_id", "neurons/unit_ids"] {
             let short = part.rsplit('/').next().unwrap().replace('_', "-");
-            refused(&file(&format!("dangling-{kind}-{short}.h5")), &[part, "a dangling link", "remove the link"]);
+            refused(
+                &file(&format!("dangling-{kind}-{short}.h5")),
+                &[part, "a dangling link", "remove the link"],
+            );
         }
     }
     refused(&file("dangling-external-behavior.h5"), &["moved.h5"]);
@@ -104,9 +130,18 @@ fn groups_in_the_place_of_datasets_are_called_groups() {
 #[test]
 fn virtual_data_are_read_or_their_missing_source_is_named() {
     holds(&file("virtual.h5"));
-    refused(&file("virtual-gone.h5"), &["responses", "\"virtual-moved.h5\", which is missing", "put that file back"]);
-    refused(&file("virtual-renamed.h5"), &["renamed of \"virtual-source.h5\"", "no dataset of that name"]);
-    refused(&file("virtual-part.h5"), &["responses", "sources for 35 of its 84 values", "fill values"]);
+    refused(
+        &file("virtual-gone.h5"),
+        &["responses", "\"virtual-moved.h5\", which is missing", "put that file back"],
+    );
+    refused(
+        &file("virtual-renamed.h5"),
+        &["renamed of \"virtual-source.h5\"", "no dataset of that name"],
+    );
+    refused(
+        &file("virtual-part.h5"),
+        &["responses", "sources for 35 of its 84 values", "fill values"],
+    );
 }
 
 #[test]
@@ -117,7 +152,8 @@ fn raw_data_are_read_or_their_missing_or_short_file_is_named() {
     fs::copy(file("group-responses.h5"), &path).unwrap();
     let written = hdf5::File::open_rw(&path).unwrap();
     written.unlink("responses").unwrap();
-    let builder = written.new_dataset::<f32>().shape((12, 7)).external(raw.to_str().unwrap(), 0, bytes.len());
+    let builder =
+        written.new_dataset::<f32>().shape((12, 7)).external(raw.to_str().unwrap(), 0, bytes.len());
     drop(builder.create("responses").unwrap());
     drop(builder);
     written.close().unwrap();
@@ -156,7 +192,10 @@ fn data_that_were_never_written_are_no_zeros() {
 fn other_files_whose_data_a_file_shows_are_its_sources() {
     let sources = |name: &str| {
         let found = brainprior_artifact::hdf5::sources(&file(name)).unwrap();
-        found.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect::<Vec<_>>()
+        found
+            .iter()
+            .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(sources("virtual.h5"), ["virtual-source.h5"]);
     assert_eq!(sources("links.h5"), ["links-target.h5"]);
@@ -182,7 +221,10 @@ fn a_walk_visits_a_group_once_whatever_the_links() {
     holds(&path);
     let listed = brainprior_artifact::hdf5::list(&path).unwrap();
     let shown = |name: &str| listed[name].dtype.as_str();
-    assert_eq!((shown("a/b/up"), shown("a/b/top"), shown("a/b/out")), ("(as a)", "(as /)", "(as a)"));
+    assert_eq!(
+        (shown("a/b/up"), shown("a/b/top"), shown("a/b/out")),
+        ("(as a)", "(as /)", "(as a)")
+    );
     assert_eq!((shown("own"), listed.len()), ("(dangling link)", 7));
 }
 
@@ -204,14 +246,30 @@ fn the_range_of_pixels_is_certain_or_must_be_stated() {
     let notes = |name: &str| holds(&file(name)).1;
     assert_eq!((notes("pixels-unit.h5").white, notes("pixels-float-bytes.h5").white), (1.0, 255.0));
     for name in ["pixels-overshoot.h5", "tree-pixels-overshoot.zip"] {
-        refused(&file(name), &["images", "from 0 to 1 or from 0 to 255", "1.02", "attribute `range`", "meta/image_range.npy"]);
+        refused(
+            &file(name),
+            &[
+                "images",
+                "from 0 to 1 or from 0 to 255",
+                "1.02",
+                "attribute `range`",
+                "meta/image_range.npy",
+            ],
+        );
     }
     refused(&file("pixels-percent.h5"), &["images", "a maximum of 100;"]);
     for name in ["pixels-stated.h5", "tree-pixels-stated.zip"] {
         let (scan, notes) = read_scan_with_notes(&file(name)).unwrap();
         assert_eq!((notes.white, notes.stated, notes.clipped), (1.0, true, 1));
-        assert_eq!((scan.stimuli().image(3)[2 * 8 + 4], scan.stimuli().image(3)[1]), (1.0, plain().stimuli().image(3)[1]));
-        assert!(notes.remarks()[0].contains("1 pixels lie outside the stated range"), "{:?}", notes.remarks());
+        assert_eq!(
+            (scan.stimuli().image(3)[2 * 8 + 4], scan.stimuli().image(3)[1]),
+            (1.0, plain().stimuli().image(3)[1])
+        );
+        assert!(
+            notes.remarks()[0].contains("1 pixels lie outside the stated range"),
+            "{:?}",
+            notes.remarks()
+        );
     }
     refused(&file("pixels-stated-wrongly.h5"), &["images: row 0, pixel 1", "[0, 1]", "53"]);
 }
@@ -223,12 +281,22 @@ fn whole_numbers_of_one_are_no_certain_range() {
     fs::copy(file("user-block.h5"), &path).unwrap();
     let written = hdf5::File::open_rw(&path).unwrap();
     written.unlink("images").unwrap();
-    let images = ndarray::Array4::from_shape_fn((12, 1, 5, 8), |(row, _, y, x)| u8::from(40 * row + 8 * y + x > 41));
+    let images = ndarray::Array4::from_shape_fn((12, 1, 5, 8), |(row, _, y, x)| {
+        u8::from(40 * row + 8 * y + x > 41)
+    });
     drop(written.new_dataset_builder().with_data(&images).create("images").unwrap());
     written.close().unwrap();
     refused(&path, &["images", "a maximum of 1;"]);
     let written = hdf5::File::open_rw(&path).unwrap();
-    drop(written.dataset("images").unwrap().new_attr_builder().with_data(&[0.0, 1.0]).create("range").unwrap());
+    drop(
+        written
+            .dataset("images")
+            .unwrap()
+            .new_attr_builder()
+            .with_data(&[0.0, 1.0])
+            .create("range")
+            .unwrap(),
+    );
     written.close().unwrap();
     // The rows after the second show one image in three tiers, which is detected only once the
     // pixels are known.
@@ -238,7 +306,11 @@ fn whole_numbers_of_one_are_no_certain_range() {
 #[test]
 fn identifiers_are_whole_and_stay_apart() {
     for name in ["ids-large.h5", "tree-ids-large.zip"] {
-        assert_eq!(holds(&file(name)).0.image_labels(), None, "too large for a label, and distinct: {name}");
+        assert_eq!(
+            holds(&file(name)).0.image_labels(),
+            None,
+            "too large for a label, and distinct: {name}"
+        );
     }
     for name in ["ids-floats.h5", "tree-ids-floats.zip"] {
         let (scan, _) = holds(&file(name));
@@ -268,7 +340,9 @@ fn several_identifiers_for_one_image_are_a_remark() {
 
 #[test]
 fn packed_numbers_of_netcdf_are_unpacked() {
-    for name in ["netcdf-packed.nc", "netcdf-h5netcdf.nc", "netcdf-unsigned.nc", "netcdf-characters.nc"] {
+    for name in
+        ["netcdf-packed.nc", "netcdf-h5netcdf.nc", "netcdf-unsigned.nc", "netcdf-characters.nc"]
+    {
         let (scan, _) = holds(&file(name));
         assert_eq!(scan.behavior().unwrap()[[11, 2]], 35.0);
     }
@@ -277,8 +351,14 @@ fn packed_numbers_of_netcdf_are_unpacked() {
 
 #[test]
 fn responses_stored_neurons_by_trials_are_blamed() {
-    refused(&file("transposed.h5"), &["responses: expected 12 rows, like images and tiers", "7 rows of 12", "trials x neurons"]);
-    refused(&file("tree-transposed.zip"), &["data/responses/0.npy", "one vector, of one trial", "[7, 12]"]);
+    refused(
+        &file("transposed.h5"),
+        &["responses: expected 12 rows, like images and tiers", "7 rows of 12", "trials x neurons"],
+    );
+    refused(
+        &file("tree-transposed.zip"),
+        &["data/responses/0.npy", "one vector, of one trial", "[7, 12]"],
+    );
 }
 
 #[test]
@@ -286,7 +366,11 @@ fn rows_of_synthetic_images_are_left_out_and_counted() {
     for name in ["tier-test-mei.h5", "tree-tier-test-mei.zip"] {
         let (_, notes) = holds(&file(name));
         assert_eq!(notes.left_out.get("test_mei"), Some(&2));
-        assert!(notes.remarks()[0].starts_with("2 rows of tier test_mei are left out"), "{:?}", notes.remarks());
+        assert!(
+            notes.remarks()[0].starts_with("2 rows of tier test_mei are left out"),
+            "{:?}",
+            notes.remarks()
+        );
     }
 }
 
@@ -311,7 +395,8 @@ fn trees_are_read_whatever_numpy_or_macos_put_there() {
 fn links_of_a_tree_are_followed_or_refused_where_they_lead_nowhere() {
     let folder = unpacked(&file("tree.zip"));
     let tree = folder.path().join("static17-2-3");
-    let link = |target: &str, name: &str| std::os::unix::fs::symlink(target, tree.join(name)).unwrap();
+    let link =
+        |target: &str, name: &str| std::os::unix::fs::symlink(target, tree.join(name)).unwrap();
     fs::rename(tree.join("data/behavior"), folder.path().join("kept")).unwrap();
     link("../../kept", "data/behavior");
     link("..", "data/again");

@@ -12,14 +12,23 @@ use std::path::PathBuf;
 /// The first `count` real stimuli, if the folder of shared data exists.
 fn real_stimuli(count: usize) -> Option<StimulusSet> {
     let path = shared("stimuli-imagenet-64x36.h5")?;
-    let images = hdf5::File::open(path).unwrap().dataset("images").unwrap().read_raw::<u8>().unwrap();
-    Some(StimulusSet::new(36, 64, images[..count * 36 * 64].iter().map(|byte| f32::from(*byte) / 255.0).collect()).unwrap())
+    let images =
+        hdf5::File::open(path).unwrap().dataset("images").unwrap().read_raw::<u8>().unwrap();
+    Some(
+        StimulusSet::new(
+            36,
+            64,
+            images[..count * 36 * 64].iter().map(|byte| f32::from(*byte) / 255.0).collect(),
+        )
+        .unwrap(),
+    )
 }
 
 /// A file of the shared data; if it is missing, prints a reason and returns `None`.
 #[allow(clippy::print_stderr)]
 fn shared(name: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")).join(name);
+    let path =
+        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")).join(name);
     if !path.exists() {
         eprintln!("skipped: {} is not there", path.display());
         return None;
@@ -40,7 +49,8 @@ fn eigenvalues(mut a: Array2<f64>) -> Vec<f64> {
                 let tangent = theta.signum() / (theta.abs() + theta.hypot(1.0));
                 let cosine = 1.0 / tangent.hypot(1.0);
                 let sine = tangent * cosine;
-                let (diagonal_p, diagonal_q) = (a[[p, p]] - tangent * a[[p, q]], a[[q, q]] + tangent * a[[p, q]]);
+                let (diagonal_p, diagonal_q) =
+                    (a[[p, p]] - tangent * a[[p, q]], a[[q, q]] + tangent * a[[p, q]]);
                 for k in 0..n {
                     // Row p and q; the columns follow by symmetry.
                     let (x, y) = (a[[p, k]], a[[q, k]]);
@@ -61,8 +71,10 @@ fn eigenvalues(mut a: Array2<f64>) -> Vec<f64> {
 /// Expected responses of the responsive neurons, standardized per neuron.
 fn standardized_signal(simulated: &Simulated) -> Array2<f64> {
     let cells = simulated.truth.neurons();
-    let responsive: Vec<usize> = (0..cells.len()).filter(|neuron| cells[*neuron].responsive).collect();
-    let mut signal = simulated.truth.expected_responses().select(Axis(1), &responsive).mapv(f64::from);
+    let responsive: Vec<usize> =
+        (0..cells.len()).filter(|neuron| cells[*neuron].responsive).collect();
+    let mut signal =
+        simulated.truth.expected_responses().select(Axis(1), &responsive).mapv(f64::from);
     for mut neuron in signal.columns_mut() {
         let (mean, std) = (neuron.mean().unwrap(), neuron.std(0.0));
         neuron.mapv_inplace(|value| (value - mean) / std);
@@ -73,11 +85,12 @@ fn standardized_signal(simulated: &Simulated) -> Array2<f64> {
 /// The exponent a of a fit of n^-a to eigenvalues 5 to 100, by least squares on logarithms.
 fn spectral_exponent(signal: &Array2<f64>) -> f64 {
     let values = eigenvalues(signal.t().dot(signal) / signal.nrows() as f64);
-    let points: Vec<(f64, f64)> = (5..=100).map(|rank| ((rank as f64).ln(), values[rank - 1].ln())).collect();
+    let points: Vec<(f64, f64)> =
+        (5..=100).map(|rank| ((rank as f64).ln(), values[rank - 1].ln())).collect();
     let mean = |f: fn(&(f64, f64)) -> f64| points.iter().map(f).sum::<f64>() / points.len() as f64;
     let (mx, my) = (mean(|p| p.0), mean(|p| p.1));
-    let slope =
-        points.iter().map(|p| (p.0 - mx) * (p.1 - my)).sum::<f64>() / points.iter().map(|p| (p.0 - mx).powi(2)).sum::<f64>();
+    let slope = points.iter().map(|p| (p.0 - mx) * (p.1 - my)).sum::<f64>()
+        / points.iter().map(|p| (p.0 - mx).powi(2)).sum::<f64>();
     -slope
 }
 
@@ -89,7 +102,8 @@ fn similarity_spread(signal: &Array2<f64>) -> f64 {
         row /= norm;
     }
     let cosines = rows.dot(&rows.t());
-    let pairs: Vec<f64> = cosines.indexed_iter().filter(|((i, j), _)| i < j).map(|(_, cosine)| *cosine).collect();
+    let pairs: Vec<f64> =
+        cosines.indexed_iter().filter(|((i, j), _)| i < j).map(|(_, cosine)| *cosine).collect();
     let mean = pairs.iter().sum::<f64>() / pairs.len() as f64;
     (pairs.iter().map(|cosine| (cosine - mean).powi(2)).sum::<f64>() / pairs.len() as f64).sqrt()
 }
@@ -123,13 +137,16 @@ fn correlation(a: &Array2<f64>, b: &Array2<f64>) -> f64 {
     let (a, b) = (pairs(a), pairs(b));
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let (ma, mb) = (mean(&a), mean(&b));
-    let product = |x: &[f64], mx: f64, y: &[f64], my: f64| x.iter().zip(y).map(|(x, y)| (x - mx) * (y - my)).sum::<f64>();
+    let product = |x: &[f64], mx: f64, y: &[f64], my: f64| {
+        x.iter().zip(y).map(|(x, y)| (x - mx) * (y - my)).sum::<f64>()
+    };
     product(&a, ma, &b, mb) / (product(&a, ma, &a, ma) * product(&b, mb, &b, mb)).sqrt()
 }
 
 fn pixels(images: &StimulusSet) -> Array2<f64> {
     let shape = (images.len(), images.height() * images.width());
-    Array2::from_shape_vec(shape, images.pixels().iter().map(|pixel| f64::from(*pixel)).collect()).unwrap()
+    Array2::from_shape_vec(shape, images.pixels().iter().map(|pixel| f64::from(*pixel)).collect())
+        .unwrap()
 }
 
 /// Energies of Gabor filters with eight orientations and 0.06, 0.12 and 0.24 cycles per pixel,
@@ -150,22 +167,31 @@ fn orientation_energy(images: &StimulusSet) -> Array2<f64> {
                     let mut pair = [vec![0.0; height * width], vec![0.0; height * width]];
                     let mut envelope = vec![0.0; height * width];
                     for pixel in 0..height * width {
-                        let (dx, dy) = ((pixel % width) as f64 - column as f64, (pixel / width) as f64 - row as f64);
+                        let (dx, dy) = (
+                            (pixel % width) as f64 - column as f64,
+                            (pixel / width) as f64 - row as f64,
+                        );
                         let across = dx * cosine + dy * sine;
                         envelope[pixel] = (-(dx * dx + dy * dy) / (2.0 * sigma * sigma)).exp();
                         let (odd, even) = (std::f64::consts::TAU * frequency * across).sin_cos();
-                        (pair[0][pixel], pair[1][pixel]) = (envelope[pixel] * even, envelope[pixel] * odd);
+                        (pair[0][pixel], pair[1][pixel]) =
+                            (envelope[pixel] * even, envelope[pixel] * odd);
                     }
                     for mut filter in pair {
                         let share = filter.iter().sum::<f64>() / envelope.iter().sum::<f64>();
-                        filter.iter_mut().zip(&envelope).for_each(|(value, envelope)| *value -= share * envelope);
+                        filter
+                            .iter_mut()
+                            .zip(&envelope)
+                            .for_each(|(value, envelope)| *value -= share * envelope);
                         filters.extend(filter);
                     }
                 }
             }
         }
     }
-    let filters = Array2::from_shape_vec((filters.len() / (height * width), height * width), filters).unwrap();
+    let filters =
+        Array2::from_shape_vec((filters.len() / (height * width), height * width), filters)
+            .unwrap();
     let seen = flat.dot(&filters.t());
     Array2::from_shape_fn((seen.nrows(), seen.ncols() / 2), |(image, filter)| {
         seen[[image, 2 * filter]].hypot(seen[[image, 2 * filter + 1]])
@@ -184,9 +210,11 @@ fn explained(responses: ArrayView2<f64>, images: &StimulusSet, count: usize) -> 
 
 /// Checks the statistics of the default simulation against bands around those of mouse V1.
 fn check_like_visual_cortex(images: &StimulusSet, seed: u64) {
-    let (single, oracle): (Vec<usize>, Vec<usize>) = (0..images.len()).partition(|image| *image < 900);
+    let (single, oracle): (Vec<usize>, Vec<usize>) =
+        (0..images.len()).partition(|image| *image < 900);
     let config = SimulationConfig { neurons: 300, seed, ..Default::default() };
-    let simulated = simulate("sim", &images.subset(&single), &images.subset(&oracle), &config).unwrap();
+    let simulated =
+        simulate("sim", &images.subset(&single), &images.subset(&oracle), &config).unwrap();
     let signal = standardized_signal(&simulated);
     assert_eq!(signal.dim(), (1000, 270));
     let (exponent, spread) = (spectral_exponent(&signal), similarity_spread(&signal));
@@ -197,7 +225,8 @@ fn check_like_visual_cortex(images: &StimulusSet, seed: u64) {
         median(neurons.filter_map(|neuron| reliability.oracle_jackknife[neuron]))
     };
     let [by_pixels, by_energy] = explained(signal.view(), images, 100);
-    let silent = simulated.scan.responses().iter().filter(|response| **response == 0.0).count() as f64;
+    let silent =
+        simulated.scan.responses().iter().filter(|response| **response == 0.0).count() as f64;
     let silent = silent / simulated.scan.responses().len() as f64;
     let found = format!(
         "seed {seed}: 1/n^{exponent:.3}, spread {spread:.3}, oracle {:.3}, zeros {silent:.2}, pixels \
@@ -255,34 +284,47 @@ fn near(name: &str, measured: [f64; 2], simulated: [f64; 2]) {
 #[test]
 fn pixels_and_energy_explain_simulated_neurons_as_little_as_measured_ones() {
     for (region, neurons, reliability) in [(1, 103, 0.77f64), (2, 55, 0.56)] {
-        let Some(path) = shared(&format!("real/antolik2016-mouse-v1/region{region}-validation.h5")) else { return };
+        let Some(path) = shared(&format!("real/antolik2016-mouse-v1/region{region}-validation.h5"))
+        else {
+            return;
+        };
         let scan = read_scan(&path).unwrap();
         let std = scan.responses().mapv(f64::from).std_axis(Axis(0), 0.0);
         let means = scan.repeat_means();
         let images = scan.stimuli().subset(&(0..scan.stimuli().len()).collect::<Vec<_>>());
-        let rows: Vec<usize> = images.ids().iter().map(|id| means.ids().iter().position(|known| known == id).unwrap()).collect();
+        let rows: Vec<usize> = images
+            .ids()
+            .iter()
+            .map(|id| means.ids().iter().position(|known| known == id).unwrap())
+            .collect();
         let measured = means.values().select(Axis(0), &rows).mapv(f64::from) / &std;
         let neural = similarity(measured, false);
         // Divided by the square root of the reliability, to estimate the noise-free value.
-        let of =
-            |features: Array2<f64>, standardize| correlation(&neural, &similarity(features, standardize)) / reliability.sqrt();
+        let of = |features: Array2<f64>, standardize| {
+            correlation(&neural, &similarity(features, standardize)) / reliability.sqrt()
+        };
         let measured = [of(pixels(&images), false), of(orientation_energy(&images), true)];
         near(&format!("region {region}"), measured, simulated_on(&images, neurons));
     }
-    let (Some(matrices), Some(scenes)) =
-        (shared("real/allen-natural-scenes-rdm/allen-natural-scenes-rdm.h5"), shared("allen-vc-511510667.h5"))
-    else {
+    let (Some(matrices), Some(scenes)) = (
+        shared("real/allen-natural-scenes-rdm/allen-natural-scenes-rdm.h5"),
+        shared("allen-vc-511510667.h5"),
+    ) else {
         return;
     };
     let file = hdf5::File::open(scenes).unwrap();
     let scenes = file.dataset("scenes/images").unwrap().read_raw::<u8>().unwrap();
-    let images = StimulusSet::new(31, 31, scenes.iter().map(|byte| f32::from(*byte) / 255.0).collect()).unwrap();
+    let images =
+        StimulusSet::new(31, 31, scenes.iter().map(|byte| f32::from(*byte) / 255.0).collect())
+            .unwrap();
     let simulated = simulated_on(&images, 200);
     let file = hdf5::File::open(matrices).unwrap();
     for layer in ["layer23", "layer4", "layer5"] {
         let matrix = file.dataset(&format!("VISp/{layer}")).unwrap().read_2d::<f32>().unwrap();
         let neural = matrix.slice(s![..118, ..118]).mapv(f64::from);
-        let of = |features: Array2<f64>, standardize| correlation(&neural, &similarity(features, standardize));
+        let of = |features: Array2<f64>, standardize| {
+            correlation(&neural, &similarity(features, standardize))
+        };
         near(layer, [of(pixels(&images), false), of(orientation_energy(&images), true)], simulated);
     }
 }

@@ -5,7 +5,9 @@
 mod fixture;
 
 use brainprior_artifact::npy::{Npy, Values};
-use brainprior_recording::import::{ImageAxis, Settings, Suite2pSettings, TierCounts, Traces, arrays, experanto, suite2p};
+use brainprior_recording::import::{
+    ImageAxis, Settings, Suite2pSettings, TierCounts, Traces, arrays, experanto, suite2p,
+};
 use brainprior_recording::{Responses, read_scan, write_sensorium, write_static_hdf5};
 use hdf5::types::VarLenUnicode;
 use std::fs;
@@ -35,7 +37,8 @@ fn refused(change: impl FnOnce(&hdf5::File), parts: &[&str]) {
 /// An array file with an arbitrary header.
 fn array(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
     let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
-    [&b"\x93NUMPY\x01\x00"[..], &(header.len() as u16).to_le_bytes(), header.as_bytes(), data].concat()
+    [&b"\x93NUMPY\x01\x00"[..], &(header.len() as u16).to_le_bytes(), header.as_bytes(), data]
+        .concat()
 }
 
 #[test]
@@ -66,7 +69,9 @@ fn a_text_that_many_rows_share_is_counted_for_each_of_them() {
     file.unlink("tiers").unwrap();
     let mut texts: Vec<VarLenUnicode> = vec!["x".parse().unwrap(); 4096];
     texts[0] = "x".repeat(1 << 15).parse().unwrap();
-    let place = file.new_dataset_builder().with_data(&texts).create("tiers").unwrap().offset().unwrap() as usize;
+    let place =
+        file.new_dataset_builder().with_data(&texts).create("tiers").unwrap().offset().unwrap()
+            as usize;
     file.close().unwrap();
     // Each row is a length and a file offset, in 16 bytes: all are replaced by those of the first.
     let mut bytes = fs::read(&path).unwrap();
@@ -74,7 +79,8 @@ fn a_text_that_many_rows_share_is_counted_for_each_of_them() {
         bytes.copy_within(place..place + 16, place + 16 * row);
     }
     fs::write(&path, bytes).unwrap();
-    let parts = ["small.h5: tiers: expected no more than 256 times", "found strings of 134221824 bytes"];
+    let parts =
+        ["small.h5: tiers: expected no more than 256 times", "found strings of 134221824 bytes"];
     contains(&read_scan(&path).unwrap_err().to_string(), &parts);
 }
 
@@ -83,14 +89,22 @@ fn a_dataset_without_an_array_is_no_array() {
     refused(
         |file| {
             file.unlink("behavior").unwrap();
-            file.new_dataset_builder().empty::<f32>().shape(hdf5::Extents::Null).create("behavior").unwrap();
+            file.new_dataset_builder()
+                .empty::<f32>()
+                .shape(hdf5::Extents::Null)
+                .create("behavior")
+                .unwrap();
         },
         &["behavior", "expected a dataset of shape"],
     );
     refused(
         |file| {
             file.unlink("neurons/unit_ids").unwrap();
-            file.new_dataset_builder().empty::<u64>().shape((0, usize::MAX / 2)).create("neurons/unit_ids").unwrap();
+            file.new_dataset_builder()
+                .empty::<u64>()
+                .shape((0, usize::MAX / 2))
+                .create("neurons/unit_ids")
+                .unwrap();
         },
         &["neurons/unit_ids", "expected a dataset of shape"],
     );
@@ -105,7 +119,10 @@ fn an_attribute_without_a_value_has_none() {
     file.delete_attr("version").unwrap();
     file.new_attr_builder().empty::<u32>().shape(hdf5::Extents::Null).create("version").unwrap();
     file.close().unwrap();
-    contains(&Responses::read(&path).unwrap_err().to_string(), &["attribute version", "expected one value, found 0"]);
+    contains(
+        &Responses::read(&path).unwrap_err().to_string(),
+        &["attribute version", "expected one value, found 0"],
+    );
 }
 
 #[test]
@@ -120,7 +137,11 @@ fn images_without_pixels_are_no_images() {
             for name in ["tiers", "behavior", "pupil_center", "item_info"] {
                 file.unlink(name).unwrap();
             }
-            file.new_dataset_builder().empty::<hdf5::types::FixedAscii<8>>().shape(0).create("tiers").unwrap();
+            file.new_dataset_builder()
+                .empty::<hdf5::types::FixedAscii<8>>()
+                .shape(0)
+                .create("tiers")
+                .unwrap();
         },
         &["images", "at least one row and one column of pixels", "found 0 x 0"],
     );
@@ -140,7 +161,8 @@ fn a_tree_that_unpacks_to_much_more_than_its_archive_is_not_read() {
         match name.as_str() {
             "data/responses/0.npy" => {
                 packed.start_file(name, options).unwrap();
-                let zeros = Npy { shape: vec![12 << 20], values: Values::Floats(vec![0.0; 12 << 20]) };
+                let zeros =
+                    Npy { shape: vec![12 << 20], values: Values::Floats(vec![0.0; 12 << 20]) };
                 packed.write_all(&zeros.to_bytes()).unwrap();
             }
             _ => packed.raw_copy_file(member).unwrap(),
@@ -162,11 +184,15 @@ fn a_tree_that_unpacks_to_much_more_than_its_archive_is_not_read() {
 fn sizes_of_traces_whose_product_is_no_number_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     // 2^62 rows of four numbers of four bytes: 0 modulo 2^64.
-    fs::write(folder.path().join("spks.npy"), array("<f4", "(4611686018427387904, 4)", &[])).unwrap();
+    fs::write(folder.path().join("spks.npy"), array("<f4", "(4611686018427387904, 4)", &[]))
+        .unwrap();
     fs::write(folder.path().join("onsets.csv"), "seconds,image\n0.5,0\n").unwrap();
     let images = Npy { shape: vec![2, 2, 2], values: Values::Bytes((0..8).collect()) };
     fs::write(folder.path().join("images.npy"), images.to_bytes()).unwrap();
-    let mut common = Settings { tiers: Some(TierCounts { train: 1, validation: 1, test: 0, seed: 1 }), ..Settings::default() };
+    let mut common = Settings {
+        tiers: Some(TierCounts { train: 1, validation: 1, test: 0, seed: 1 }),
+        ..Settings::default()
+    };
     common.images.axes = Some(vec![ImageAxis::Image, ImageAxis::Height, ImageAxis::Width]);
     let settings = Suite2pSettings {
         common,
@@ -178,7 +204,10 @@ fn sizes_of_traces_whose_product_is_no_number_are_refused() {
         first_image: 0,
     };
     let error = suite2p(folder.path(), &settings).unwrap_err().to_string();
-    contains(&error, &["spks.npy", "more than 2^64 bytes, for 4611686018427387904 rois x 4 samples"]);
+    contains(
+        &error,
+        &["spks.npy", "more than 2^64 bytes, for 4611686018427387904 rois x 4 samples"],
+    );
 }
 
 /// A session of one image whose response file has `bytes` and claims these numbers of samples and
@@ -191,9 +220,15 @@ fn session(samples: &str, signals: &str, bytes: &[u8]) -> String {
         fs::write(path, content).unwrap();
     };
     put("screen/meta.yml", b"modality: screen\n");
-    put("screen/timestamps.npy", &Npy { shape: vec![1], values: Values::Doubles(vec![0.0]) }.to_bytes());
+    put(
+        "screen/timestamps.npy",
+        &Npy { shape: vec![1], values: Values::Doubles(vec![0.0]) }.to_bytes(),
+    );
     put("screen/meta/00000.yml", b"modality: image\ntier: train\nfirst_frame_idx: 0\n");
-    put("screen/data/00000.npy", &Npy { shape: vec![2, 2], values: Values::Bytes(vec![1, 2, 3, 4]) }.to_bytes());
+    put(
+        "screen/data/00000.npy",
+        &Npy { shape: vec![2, 2], values: Values::Bytes(vec![1, 2, 3, 4]) }.to_bytes(),
+    );
     let meta = format!(
         "modality: sequence\nis_mem_mapped: true\ndtype: uint8\nsampling_rate: 8.0\nstart_time: 0.0\nn_signals: {signals}\n\
          n_timestamps: {samples}\n"
@@ -205,14 +240,18 @@ fn session(samples: &str, signals: &str, bytes: &[u8]) -> String {
 
 #[test]
 fn a_memory_map_without_samples_has_no_signals_either() {
-    contains(&session("0", "1099511627776", b""), &["data.mem", "0 samples of 1099511627776 signals, at least one of each"]);
+    contains(
+        &session("0", "1099511627776", b""),
+        &["data.mem", "0 samples of 1099511627776 signals, at least one of each"],
+    );
     contains(&session("4294967296", "4294967296", b""), &["data.mem", "more than 2^64 bytes"]);
 }
 
 #[test]
 fn a_shape_along_which_nothing_lies_is_not_gone_along() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("responses.npy"), array("<f4", "(1152921504606846976, 0)", &[])).unwrap();
+    fs::write(folder.path().join("responses.npy"), array("<f4", "(1152921504606846976, 0)", &[]))
+        .unwrap();
     let images = Npy { shape: vec![2, 2, 2], values: Values::Bytes((0..8).collect()) };
     fs::write(folder.path().join("images.npy"), images.to_bytes()).unwrap();
     let layout = |images: &str, more: &str| -> String {
@@ -224,16 +263,25 @@ fn a_shape_along_which_nothing_lies_is_not_gone_along() {
         arrays(&folder.path().join("layout.toml")).unwrap_err().to_string()
     };
     let axes = "axes = [\"image\", \"height\", \"width\"]";
-    contains(&layout(axes, ""), &["responses.npy", "axes that are not empty", "[1152921504606846976, 0]"]);
+    contains(
+        &layout(axes, ""),
+        &["responses.npy", "axes that are not empty", "[1152921504606846976, 0]"],
+    );
     fs::write(folder.path().join("responses.npy"), array("<f4", "(3, 0)", &[])).unwrap();
     contains(&layout(axes, ""), &["responses.npy", "expected values, found none, in shape [3, 0]"]);
     fs::write(folder.path().join("responses.npy"), array("<f4", "(2, 1)", &[0; 8])).unwrap();
-    contains(&layout(axes, "first_image = 9223372036854775807\n"), &["first_image", "0 to 4294967295"]);
+    contains(
+        &layout(axes, "first_image = 9223372036854775807\n"),
+        &["first_image", "0 to 4294967295"],
+    );
     // Modulo 2^64 the product would be the four pixels that the file has.
     let images = Npy { shape: vec![2, 4], values: Values::Bytes((0..8).collect()) };
     fs::write(folder.path().join("images.npy"), images.to_bytes()).unwrap();
     let stored = "axes = [\"image\", \"pixel\"]\nstored = [2305843009213693953, 4]";
-    contains(&layout(stored, ""), &["images.stored", "the 4 pixels", "found 2305843009213693953 x 4"]);
+    contains(
+        &layout(stored, ""),
+        &["images.stored", "the 4 pixels", "found 2305843009213693953 x 4"],
+    );
 }
 
 #[test]
@@ -244,5 +292,10 @@ fn names_that_would_be_copied_for_each_of_their_members_are_refused() {
     file.create_group(&"long".repeat(300)).unwrap();
     file.close().unwrap();
     let error = brainprior_artifact::hdf5::list(Path::new(&path)).unwrap_err().to_string();
-    contains(&error, &["names.h5: names: expected at most 1024 letters, found a name of 1200 letters that begins with longlong"]);
+    contains(
+        &error,
+        &[
+            "names.h5: names: expected at most 1024 letters, found a name of 1200 letters that begins with longlong",
+        ],
+    );
 }

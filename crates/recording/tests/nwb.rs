@@ -31,7 +31,10 @@ fn check_images(scan: &Scan, image: &[i64], images: &[u8]) {
     let area = scan.stimuli().height() * scan.stimuli().width();
     assert_eq!(scan.trial_image().len(), image.len());
     for (trial, image) in image.iter().enumerate() {
-        let expected: Vec<f32> = images[*image as usize * area..][..area].iter().map(|byte| f32::from(*byte) / 255.0).collect();
+        let expected: Vec<f32> = images[*image as usize * area..][..area]
+            .iter()
+            .map(|byte| f32::from(*byte) / 255.0)
+            .collect();
         assert_eq!(scan.stimuli().image(scan.trial_image()[trial]), expected, "trial {trial}");
     }
 }
@@ -44,7 +47,8 @@ fn contains(lines: &[String], sentence: &str) {
 #[test]
 fn visual_coding_of_nwb_2_holds_what_pynwb_reads() {
     let folder = unpacked("nwb/nwb2.zip");
-    let Imported { scan, account } = nwb(&folder.path().join("allen.nwb"), &settings(8, 2, 2)).unwrap();
+    let Imported { scan, account } =
+        nwb(&folder.path().join("allen.nwb"), &settings(8, 2, 2)).unwrap();
     let expected = Arrays::read("nwb/expected2.npz");
     assert_eq!(scan.trial_idx().unwrap(), expected.whole("allen_trial"));
     check_images(&scan, expected.whole("allen_image"), expected.bytes("allen_images"));
@@ -71,7 +75,8 @@ fn visual_coding_of_nwb_2_holds_what_pynwb_reads() {
 #[test]
 fn the_brain_observatory_of_nwb_1_holds_what_allensdk_reads() {
     let folder = unpacked("nwb/nwb1.zip");
-    let Imported { scan, account } = nwb(&folder.path().join("allen-1.nwb"), &settings(8, 2, 2)).unwrap();
+    let Imported { scan, account } =
+        nwb(&folder.path().join("allen-1.nwb"), &settings(8, 2, 2)).unwrap();
     let expected = Arrays::read("nwb/expected1.npz");
     assert_eq!(scan.trial_idx().unwrap(), expected.whole("trial"));
     check_images(&scan, expected.whole("image"), expected.bytes("images"));
@@ -79,7 +84,10 @@ fn the_brain_observatory_of_nwb_1_holds_what_allensdk_reads() {
     close(scan.behavior().unwrap(), expected.floats("behavior"), 16.0);
     close(scan.pupil_center().unwrap(), expected.floats("pupil"), 0.0);
     assert_eq!(scan.neurons().unit_ids(), expected.whole("units"));
-    assert_eq!((scan.neurons().area()[0].as_str(), scan.neurons().layer()[0].as_str()), ("VISp", "275 microns"));
+    assert_eq!(
+        (scan.neurons().area()[0].as_str(), scan.neurons().layer()[0].as_str()),
+        ("VISp", "275 microns")
+    );
     contains(account.taken(), "onsets from frame_duration");
     contains(account.dropped(), "other stimuli: natural_movie_one_stimulus");
     contains(account.dropped(), "4 of 52 presentations");
@@ -104,7 +112,10 @@ fn a_table_of_intervals_names_images_and_units_spike() {
     turned.common.images.axes = Some(vec![ImageAxis::Width, ImageAxis::Height]);
     let turned = nwb(&path, &turned).unwrap().scan;
     assert_eq!((turned.stimuli().height(), turned.stimuli().width()), (6, 4));
-    let (upright, lying) = (scan.stimuli().image(scan.trial_image()[0]), turned.stimuli().image(turned.trial_image()[0]));
+    let (upright, lying) = (
+        scan.stimuli().image(scan.trial_image()[0]),
+        turned.stimuli().image(turned.trial_image()[0]),
+    );
     assert!((0..24).all(|pixel| upright[pixel] == lying[pixel % 6 * 4 + pixel / 6]));
     assert_eq!(turned.responses(), scan.responses());
 }
@@ -114,14 +125,27 @@ fn images_of_a_series_were_shown_and_planes_are_neighbors() {
     let folder = unpacked("nwb/nwb2.zip");
     let path = folder.path().join("shown.nwb");
     let mut wanted = settings(3, 1, 1);
-    refused(&path, &wanted, &["--responses", "RoiResponseSeries0", "RoiResponseSeries1", "--responses PATH"]);
-    wanted.responses = vec!["RoiResponseSeries0".into(), "/processing/ophys/Fluorescence/RoiResponseSeries1".into()];
+    refused(
+        &path,
+        &wanted,
+        &["--responses", "RoiResponseSeries0", "RoiResponseSeries1", "--responses PATH"],
+    );
+    wanted.responses = vec![
+        "RoiResponseSeries0".into(),
+        "/processing/ophys/Fluorescence/RoiResponseSeries1".into(),
+    ];
     let Imported { scan, account } = nwb(&path, &wanted).unwrap();
     let expected = Arrays::read("nwb/expected2.npz");
     check_images(&scan, expected.whole("shown_image"), expected.bytes("shown_images"));
     close(scan.responses(), expected.floats("shown_responses"), 2.0);
-    assert_eq!((scan.neurons().unit_ids(), scan.neurons().area()[5].as_str()), (&[0, 1, 2, 100, 101, 102][..], "VISl"));
-    assert_eq!([Tier::Train, Tier::Validation, Tier::Test].map(|tier| scan.trials_in(tier).len()), [18, 6, 6]);
+    assert_eq!(
+        (scan.neurons().unit_ids(), scan.neurons().area()[5].as_str()),
+        (&[0, 1, 2, 100, 101, 102][..], "VISl")
+    );
+    assert_eq!(
+        [Tier::Train, Tier::Validation, Tier::Test].map(|tier| scan.trials_in(tier).len()),
+        [18, 6, 6]
+    );
     contains(account.taken(), "from their attribute `dimension`, 7 x 4: height, then width");
     contains(account.assumed(), "stored neurons first");
     contains(account.assumed(), "25 of 30 images have the same pixels as another");
@@ -130,7 +154,11 @@ fn images_of_a_series_were_shown_and_planes_are_neighbors() {
     let early = nwb(&path, &wanted).unwrap().scan;
     assert_ne!(early.responses(), scan.responses());
     wanted.responses = vec!["Corrected".into()];
-    refused(&path, &wanted, &["--responses", "\"Corrected\"", "RoiResponseSeries0", "give its path"]);
+    refused(
+        &path,
+        &wanted,
+        &["--responses", "\"Corrected\"", "RoiResponseSeries0", "give its path"],
+    );
 }
 
 /// Asserts that the error is one sentence that names the file, what was expected and found, and
@@ -141,12 +169,22 @@ fn refused(path: &Path, settings: &NwbSettings, parts: &[&str]) {
     for part in parts {
         assert!(error.contains(part), "{part:?} is not in: {error}");
     }
-    assert!(!error.contains('\n') && error.contains("; ") && error.starts_with(&path.display().to_string()), "{error}");
+    assert!(
+        !error.contains('\n')
+            && error.contains("; ")
+            && error.starts_with(&path.display().to_string()),
+        "{error}"
+    );
 }
 
 /// The same for a file of `nwb2.zip` after a change.
 #[track_caller]
-fn refused_after(name: &str, change: impl FnOnce(&hdf5::File), settings: &NwbSettings, parts: &[&str]) {
+fn refused_after(
+    name: &str,
+    change: impl FnOnce(&hdf5::File),
+    settings: &NwbSettings,
+    parts: &[&str],
+) {
     let folder = unpacked("nwb/nwb2.zip");
     let path = folder.path().join(name);
     let file = hdf5::File::open_rw(&path).unwrap();
@@ -166,9 +204,17 @@ fn set(file: &hdf5::File, dataset: &str, change: impl FnOnce(&mut Vec<f64>)) {
 fn what_a_file_leaves_in_doubt_is_asked_for() {
     let folder = unpacked("nwb/nwb2.zip");
     let (allen, table) = (folder.path().join("allen.nwb"), folder.path().join("table.nwb"));
-    refused(&allen, &NwbSettings::default(), &["--tiers", "12 images", "12 have repeats", "for example --tiers 9,1,2"]);
+    refused(
+        &allen,
+        &NwbSettings::default(),
+        &["--tiers", "12 images", "12 have repeats", "for example --tiers 9,1,2"],
+    );
     refused(&allen, &settings(9, 1, 3), &["--tiers", "12 images in total", "9 + 1 + 3 = 13"]);
-    refused(&table, &settings(10, 1, 1), &["--image-axes", "which of the axes [4, 6]", "height,width or width,height"]);
+    refused(
+        &table,
+        &settings(10, 1, 1),
+        &["--image-axes", "which of the axes [4, 6]", "height,width or width,height"],
+    );
     let mut wanted = with_axes(settings(10, 1, 1));
     wanted.column = Some("stop_time".into());
     refused(&table, &wanted, &["stop_time", "numbers of the 12 images", "5.25 at 0"]);
@@ -176,14 +222,19 @@ fn what_a_file_leaves_in_doubt_is_asked_for() {
     refused(&table, &wanted, &["--column", "\"photo\"", "image_name"]);
     let mut movie = settings(8, 2, 2);
     movie.presentations = Some("natural_movie_one_stimulus".into());
-    refused(&allen, &movie, &["natural_movie_one_stimulus", "still images", "movies are not supported"]);
+    refused(
+        &allen,
+        &movie,
+        &["natural_movie_one_stimulus", "still images", "movies are not supported"],
+    );
     wanted.column = Some("image_name".into());
     wanted.presentations = Some("intervals/photographs_presentations".into());
     let by_name = nwb(&table, &wanted).unwrap();
     contains(by_name.account.taken(), "from the column image_name");
     // Without a stated order, and with names that do not define one.
     let photographs = "stimulus/templates/photographs";
-    let by_number = || NwbSettings { column: Some("stimulus_index".into()), ..with_axes(settings(10, 1, 1)) };
+    let by_number =
+        || NwbSettings { column: Some("stimulus_index".into()), ..with_axes(settings(10, 1, 1)) };
     refused_after(
         "table.nwb",
         |file| {
@@ -196,7 +247,11 @@ fn what_a_file_leaves_in_doubt_is_asked_for() {
     );
     refused_after(
         "table.nwb",
-        |file| set(file, "intervals/photographs_presentations/stimulus_index", |values| values.swap(1, 2)),
+        |file| {
+            set(file, "intervals/photographs_presentations/stimulus_index", |values| {
+                values.swap(1, 2)
+            })
+        },
         &with_axes(settings(10, 1, 1)),
         &["--column", "image_name and stimulus_index", "different images in row"],
     );
@@ -218,13 +273,22 @@ fn what_is_cut_missing_or_on_another_clock_is_named() {
     );
     refused_after(
         "allen.nwb",
-        |file| file.group("processing/ophys/Fluorescence/Corrected").unwrap().unlink("timestamps").unwrap(),
+        |file| {
+            file.group("processing/ophys/Fluorescence/Corrected")
+                .unwrap()
+                .unlink("timestamps")
+                .unwrap()
+        },
         &all,
         &["DfOverF/timestamps", "a dangling link"],
     );
     refused_after(
         "allen.nwb",
-        |file| set(file, &format!("{SCENES}/timestamps"), |times| times.iter_mut().for_each(|time| *time += 1000.0)),
+        |file| {
+            set(file, &format!("{SCENES}/timestamps"), |times| {
+                times.iter_mut().for_each(|time| *time += 1000.0)
+            })
+        },
         &all,
         &["presentations", "most of the 48", "0 of them, 48 beyond a recording", "same clock"],
     );
@@ -248,13 +312,19 @@ fn what_is_cut_missing_or_on_another_clock_is_named() {
     );
     refused_after(
         "allen.nwb",
-        |file| set(file, &format!("{DFF}/data"), |values| values.iter_mut().for_each(|value| *value = f64::NAN)),
+        |file| {
+            set(file, &format!("{DFF}/data"), |values| {
+                values.iter_mut().for_each(|value| *value = f64::NAN)
+            })
+        },
         &all,
         &["most of the 48", "48 with non-finite responses"],
     );
     refused_after(
         "allen.nwb",
-        |file| file.group("stimulus/presentation").unwrap().unlink("natural_scenes_stimulus").unwrap(),
+        |file| {
+            file.group("stimulus/presentation").unwrap().unlink("natural_scenes_stimulus").unwrap()
+        },
         &all,
         &["--presentations", "only movies: stimulus/presentation/natural_movie_one_stimulus"],
     );
@@ -271,9 +341,15 @@ fn the_clocks_of_nwb_1_must_agree() {
     let folder = unpacked("nwb/nwb1.zip");
     let path = folder.path().join("allen-1.nwb");
     let file = hdf5::File::open_rw(&path).unwrap();
-    set(&file, &format!("{SCENES}/timestamps"), |times| times.iter_mut().for_each(|time| *time += 3.0));
+    set(&file, &format!("{SCENES}/timestamps"), |times| {
+        times.iter_mut().for_each(|time| *time += 3.0)
+    });
     file.close().unwrap();
-    refused(&path, &settings(8, 2, 2), &["natural_scenes_stimulus/timestamps", "within 0.25 s", "clocks", "disagree"]);
+    refused(
+        &path,
+        &settings(8, 2, 2),
+        &["natural_scenes_stimulus/timestamps", "within 0.25 s", "clocks", "disagree"],
+    );
 }
 
 #[test]
@@ -289,7 +365,10 @@ fn neurons_and_trials_without_numbers_are_dropped_and_counted() {
     let mut wanted = settings(8, 2, 2);
     wanted.common.behavior = false;
     let Imported { scan, account } = nwb(&path, &wanted).unwrap();
-    assert_eq!((scan.neurons().unit_ids(), scan.behavior()), (&[517_000_000, 517_000_007, 517_000_021][..], None));
+    assert_eq!(
+        (scan.neurons().unit_ids(), scan.behavior()),
+        (&[517_000_000, 517_000_007, 517_000_021][..], None)
+    );
     contains(account.dropped(), "1 neurons without a value in any window: 517000014");
     contains(account.dropped(), "2 presentations with non-finite responses");
     assert_eq!(scan.responses().nrows(), 46);
@@ -306,8 +385,20 @@ fn formats_that_are_not_read_are_named() {
     fs::create_dir(folder.path().join("session.zarr")).unwrap();
     refused(&folder.path().join("session.zarr"), &settings(1, 1, 1), &["a Zarr store", "HDF5"]);
     refused(&write("eye.mp4", b"...."), &settings(1, 1, 1), &["a movie", "not supported"]);
-    refused(&write("a.mat", b"MATLAB 5.0 MAT-file, Platform"), &settings(1, 1, 1), &["a MATLAB 5 file", "-v7.3"]);
-    refused(&write("a.pkl", b"\x80\x04abc"), &settings(1, 1, 1), &["a Python pickle", "numpy.save"]);
-    refused(&write("a.nwb", b"no file of this kind"), &settings(1, 1, 1), &["an HDF5 file", "begins with"]);
+    refused(
+        &write("a.mat", b"MATLAB 5.0 MAT-file, Platform"),
+        &settings(1, 1, 1),
+        &["a MATLAB 5 file", "-v7.3"],
+    );
+    refused(
+        &write("a.pkl", b"\x80\x04abc"),
+        &settings(1, 1, 1),
+        &["a Python pickle", "numpy.save"],
+    );
+    refused(
+        &write("a.nwb", b"no file of this kind"),
+        &settings(1, 1, 1),
+        &["an HDF5 file", "begins with"],
+    );
     refused(&npz::data("h5py.h5"), &settings(1, 1, 1), &["an NWB file", "without an NWB version"]);
 }

@@ -30,7 +30,10 @@ fn check_simulated(name: &str, neurons: usize, medians: [f32; 5]) {
     let scan = read_scan(&path).unwrap();
     assert_eq!(format!("{}.h5", scan.name()), name);
     assert_eq!(scan.responses().dim(), (6000, neurons));
-    assert_eq!((scan.stimuli().len(), scan.stimuli().height(), scan.stimuli().width()), (5100, 36, 64));
+    assert_eq!(
+        (scan.stimuli().len(), scan.stimuli().height(), scan.stimuli().width()),
+        (5100, 36, 64)
+    );
     let trials = [Tier::Train, Tier::Validation, Tier::Test].map(|tier| scan.trials_in(tier).len());
     assert_eq!(trials, [4500, 500, 1000]);
     let repeats = scan.repeats();
@@ -38,7 +41,10 @@ fn check_simulated(name: &str, neurons: usize, medians: [f32; 5]) {
     assert!(repeats.values().all(|trials| trials.len() == 10));
     assert_eq!(scan.behavior().unwrap().dim(), (6000, 3));
     assert_eq!(scan.pupil_center().unwrap().dim(), (6000, 2));
-    assert_eq!((scan.neurons().area()[0].as_str(), scan.neurons().layer()[0].as_str()), ("V1", "L2/3"));
+    assert_eq!(
+        (scan.neurons().area()[0].as_str(), scan.neurons().layer()[0].as_str()),
+        ("V1", "L2/3")
+    );
     assert_eq!(scan.neurons().coordinates().unwrap().dim(), (neurons, 3));
 
     let reliability = reliability(&scan).unwrap();
@@ -52,7 +58,10 @@ fn check_simulated(name: &str, neurons: usize, medians: [f32; 5]) {
     ]
     .map(|values| median(values.iter().flatten().copied()));
     let differences = found.iter().zip(medians).map(|(found, expected)| (found - expected).abs());
-    assert!(differences.fold(0.0, f32::max) < 2e-6, "{name}: expected {medians:?}, found {found:?}");
+    assert!(
+        differences.fold(0.0, f32::max) < 2e-6,
+        "{name}: expected {medians:?}, found {found:?}"
+    );
 
     assert_eq!(scan.single_trials().ids().len(), 5000);
     assert_eq!(scan.repeat_means().ids(), scan.repeat(9).ids());
@@ -87,7 +96,11 @@ fn allen() {
     let scan: Scan = read_scan(&path).unwrap();
     assert_eq!(scan.responses().dim(), (118, 212));
     assert_eq!((scan.stimuli().height(), scan.stimuli().width()), (31, 31));
-    assert!(scan.behavior().is_none() && scan.pupil_center().is_none() && scan.neurons().coordinates().is_none());
+    assert!(
+        scan.behavior().is_none()
+            && scan.pupil_center().is_none()
+            && scan.neurons().coordinates().is_none()
+    );
     assert!(scan.responses().iter().any(|response| *response < 0.0));
     let error = reliability(&scan).unwrap_err().to_string();
     assert!(error.contains("repeats"), "{error}");

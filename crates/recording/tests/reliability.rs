@@ -9,11 +9,20 @@ use proptest::prelude::*;
 
 /// A scan of one neuron with `responses[image][repeat]`, all in the test tier.
 fn scan_of(responses: &[Vec<f32>]) -> Scan {
-    let trial_image: Vec<usize> = responses.iter().enumerate().flat_map(|(image, trials)| vec![image; trials.len()]).collect();
+    let trial_image: Vec<usize> = responses
+        .iter()
+        .enumerate()
+        .flat_map(|(image, trials)| vec![image; trials.len()])
+        .collect();
     let trials = trial_image.len();
     Scan::new(ScanParts {
         name: "one neuron".into(),
-        stimuli: StimulusSet::new(1, 1, (0..responses.len()).map(|image| image as f32 / 255.0).collect()).unwrap(),
+        stimuli: StimulusSet::new(
+            1,
+            1,
+            (0..responses.len()).map(|image| image as f32 / 255.0).collect(),
+        )
+        .unwrap(),
         image_labels: None,
         trial_image,
         tiers: vec![Tier::Test; trials],
@@ -32,7 +41,8 @@ fn mean(values: &[f64]) -> f64 {
 }
 
 fn variance(values: &[f64], ddof: f64) -> f64 {
-    values.iter().map(|value| (value - mean(values)).powi(2)).sum::<f64>() / (values.len() as f64 - ddof)
+    values.iter().map(|value| (value - mean(values)).powi(2)).sum::<f64>()
+        / (values.len() as f64 - ddof)
 }
 
 /// The definitions, written out literally.
@@ -43,16 +53,25 @@ fn naive(responses: &[Vec<f32>]) -> [f64; 5] {
         .map(|trials| trials.iter().map(|value| f64::from(*value)).collect())
         .collect();
     let means: Vec<f64> = repeated.iter().map(|trials| mean(trials)).collect();
-    let noise = |ddof| mean(&repeated.iter().map(|trials| variance(trials, ddof)).collect::<Vec<_>>());
+    let noise =
+        |ddof| mean(&repeated.iter().map(|trials| variance(trials, ddof)).collect::<Vec<_>>());
     let all = repeated.concat();
     let mut others = vec![];
     for trials in &repeated {
         for left_out in 0..trials.len() {
-            let rest: Vec<f64> = (0..trials.len()).filter(|trial| *trial != left_out).map(|trial| trials[trial]).collect();
+            let rest: Vec<f64> = (0..trials.len())
+                .filter(|trial| *trial != left_out)
+                .map(|trial| trials[trial])
+                .collect();
             others.push(mean(&rest));
         }
     }
-    let covariance = mean(&all.iter().zip(&others).map(|(a, b)| (a - mean(&all)) * (b - mean(&others))).collect::<Vec<_>>());
+    let covariance = mean(
+        &all.iter()
+            .zip(&others)
+            .map(|(a, b)| (a - mean(&all)) * (b - mean(&others)))
+            .collect::<Vec<_>>(),
+    );
     [
         (variance(&means, 1.0) / noise(1.0)).sqrt(),
         covariance / (variance(&all, 0.0) * variance(&others, 0.0)).sqrt(),
@@ -90,7 +109,13 @@ fn neurons_that_never_vary_are_counted() {
     parts.responses.column_mut(4).assign(&ndarray::Array1::from(by_image));
     let found = reliability(&Scan::new(parts).unwrap()).unwrap();
     assert_eq!((found.excluded, found.images, found.trials), (2, 2, 8));
-    for values in [&found.w, &found.oracle_jackknife, &found.oracle_conservative, &found.explainable_variance, &found.snr] {
+    for values in [
+        &found.w,
+        &found.oracle_jackknife,
+        &found.oracle_conservative,
+        &found.explainable_variance,
+        &found.snr,
+    ] {
         let defined: Vec<bool> = values.iter().map(Option::is_some).collect();
         assert_eq!(defined, [true, false, true, true, false]);
         assert!(values.iter().flatten().all(|value| value.is_finite()));
@@ -100,10 +125,18 @@ fn neurons_that_never_vary_are_counted() {
 #[test]
 fn no_repeats_is_an_error() {
     let mut parts = fixture::parts(true);
-    parts.trial_image.iter_mut().zip(&mut parts.tiers).filter(|(image, _)| **image > 7).for_each(|(_, tier)| *tier = Tier::Train);
+    parts
+        .trial_image
+        .iter_mut()
+        .zip(&mut parts.tiers)
+        .filter(|(image, _)| **image > 7)
+        .for_each(|(_, tier)| *tier = Tier::Train);
     let scan = Scan::new(parts).unwrap();
     let error = reliability(&scan).unwrap_err().to_string();
-    assert!(error.contains("scan small") && error.contains("found 0") && error.contains("tier test"), "{error}");
+    assert!(
+        error.contains("scan small") && error.contains("found 0") && error.contains("tier test"),
+        "{error}"
+    );
     assert_eq!(scan.repeat_means().ids().len(), 0);
 }
 
@@ -111,8 +144,11 @@ fn no_repeats_is_an_error() {
 fn more_noise_is_less_reliable() {
     let signal: Vec<f32> = (0..50).map(|image| (image * 7 % 50) as f32).collect();
     let with = |noise: f32| -> f32 {
-        let repeats = |signal: &f32| [-1.0, 1.0, -0.5, 0.5].map(|deviation| signal + noise * deviation).to_vec();
-        reliability(&scan_of(&signal.iter().map(repeats).collect::<Vec<_>>())).unwrap().w[0].unwrap()
+        let repeats = |signal: &f32| {
+            [-1.0, 1.0, -0.5, 0.5].map(|deviation| signal + noise * deviation).to_vec()
+        };
+        reliability(&scan_of(&signal.iter().map(repeats).collect::<Vec<_>>())).unwrap().w[0]
+            .unwrap()
     };
     assert!((with(1.0) / with(2.0) - 2.0).abs() < 1e-4);
 }

@@ -4,7 +4,9 @@
 
 use brainprior_images::StimulusSet;
 use brainprior_images::procedural::natural_stimuli;
-use brainprior_recording::simulation::{Simulated, SimulationConfig, Truth, read_truth, simulate, truth_for, write_truth};
+use brainprior_recording::simulation::{
+    Simulated, SimulationConfig, Truth, read_truth, simulate, truth_for, write_truth,
+};
 use brainprior_recording::{Tier, read_scan, write_static_hdf5};
 use ndarray::Axis;
 use std::path::PathBuf;
@@ -12,7 +14,8 @@ use std::path::PathBuf;
 /// A file of the shared data; if it is missing, prints a reason and returns `None`.
 #[allow(clippy::print_stderr)]
 fn shared(name: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")).join(name);
+    let path =
+        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")).join(name);
     if !path.exists() {
         eprintln!("skipped: {} is not there", path.display());
         return None;
@@ -32,15 +35,24 @@ fn median(values: impl Iterator<Item = f32>) -> f32 {
 fn the_truth_is_the_mean_over_many_repeats() {
     let images = natural_stimuli(60, 36, 64, 3);
     let (single, oracle): (Vec<usize>, Vec<usize>) = (0..60).partition(|image| *image < 50);
-    let config = SimulationConfig { neurons: 30, repeats: 600, behavior_gain: 0.0, max_gaze_shift: 0.0, ..Default::default() };
-    let Simulated { scan, truth } = simulate("sim", &images.subset(&single), &images.subset(&oracle), &config).unwrap();
+    let config = SimulationConfig {
+        neurons: 30,
+        repeats: 600,
+        behavior_gain: 0.0,
+        max_gaze_shift: 0.0,
+        ..Default::default()
+    };
+    let Simulated { scan, truth } =
+        simulate("sim", &images.subset(&single), &images.subset(&oracle), &config).unwrap();
     let mut squares = vec![];
     for (image, trials) in scan.repeats() {
         assert_eq!(trials.len(), 600);
-        let mean = scan.responses().select(Axis(0), &trials).mapv(f64::from).mean_axis(Axis(0)).unwrap();
+        let mean =
+            scan.responses().select(Axis(0), &trials).mapv(f64::from).mean_axis(Axis(0)).unwrap();
         for (neuron, cell) in truth.neurons().iter().enumerate() {
             let rate = f64::from(truth.expected_responses()[[image, neuron]]);
-            let per_event = (1.0 + 1.0 / f64::from(cell.event_gamma_shape)) / f64::from(cell.events_per_unit_rate);
+            let per_event = (1.0 + 1.0 / f64::from(cell.event_gamma_shape))
+                / f64::from(cell.events_per_unit_rate);
             let standard_error = (rate * per_event / 600.0).sqrt();
             let deviation = (mean[neuron] - rate) / standard_error;
             assert!(
@@ -66,7 +78,8 @@ fn the_signal_has_its_share_of_the_variance() {
     let mut ratios = vec![];
     for (neuron, cell) in truth.neurons().iter().enumerate().filter(|(_, cell)| cell.responsive) {
         let variance = scan.responses().column(neuron).mapv(f64::from).var(0.0);
-        ratios.push((f64::from(cell.signal_variance) / variance / f64::from(cell.target_snr)) as f32);
+        ratios
+            .push((f64::from(cell.signal_variance) / variance / f64::from(cell.target_snr)) as f32);
     }
     let middle = median(ratios.iter().copied());
     assert!((0.85..1.15).contains(&middle), "{middle}");
@@ -80,7 +93,9 @@ fn any_number_of_threads_simulates_the_same() {
     let run = |threads, seed| {
         let config = SimulationConfig { neurons: 50, seed, repeats: 3, ..Default::default() };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| simulate("sim", &images.subset(&single), &images.subset(&oracle), &config).unwrap())
+        pool.install(|| {
+            simulate("sim", &images.subset(&single), &images.subset(&oracle), &config).unwrap()
+        })
     };
     let (one, three, other) = (run(1, 7), run(3, 7), run(3, 8));
     assert_eq!(one.scan.responses(), three.scan.responses());
@@ -96,7 +111,8 @@ fn scans_have_the_trials_and_tiers_asked_for() {
     let images = natural_stimuli(110, 36, 64, 6);
     let (single, oracle): (Vec<usize>, Vec<usize>) = (0..110).partition(|image| *image < 100);
     let config = SimulationConfig { neurons: 20, ..Default::default() };
-    let Simulated { scan, truth } = simulate("sim", &images.subset(&single), &images.subset(&oracle), &config).unwrap();
+    let Simulated { scan, truth } =
+        simulate("sim", &images.subset(&single), &images.subset(&oracle), &config).unwrap();
     let count = |tier| scan.trials_in(tier).len();
     assert_eq!((count(Tier::Train), count(Tier::Validation), count(Tier::Test)), (90, 10, 100));
     assert_eq!(scan.repeats().len(), 10);
@@ -105,10 +121,13 @@ fn scans_have_the_trials_and_tiers_asked_for() {
     assert!(scan.responses().iter().all(|response| *response >= 0.0));
     assert_eq!(scan.behavior().unwrap().dim(), (200, 3));
 
-    let overlapping = simulate("sim", &images, &images.subset(&oracle), &config).unwrap_err().to_string();
+    let overlapping =
+        simulate("sim", &images, &images.subset(&oracle), &config).unwrap_err().to_string();
     assert!(overlapping.contains("10 of 10"), "{overlapping}");
     assert!(simulate("sim", &images.subset(&[]), &images, &config).is_err());
-    let gray = StimulusSet::new(36, 64, [0.2, 0.4].iter().flat_map(|gray| vec![*gray; 36 * 64]).collect()).unwrap();
+    let gray =
+        StimulusSet::new(36, 64, [0.2, 0.4].iter().flat_map(|gray| vec![*gray; 36 * 64]).collect())
+            .unwrap();
     assert!(simulate("sim", &gray, &images, &config).unwrap_err().to_string().contains("contrast"));
 }
 
@@ -117,7 +136,8 @@ fn truths_come_back_from_disk() {
     let images = natural_stimuli(60, 36, 64, 7);
     let (single, oracle): (Vec<usize>, Vec<usize>) = (0..60).partition(|image| *image < 50);
     let config = SimulationConfig { neurons: 12, ..Default::default() };
-    let Simulated { scan, truth } = simulate("sim", &images.subset(&single), &images.subset(&oracle), &config).unwrap();
+    let Simulated { scan, truth } =
+        simulate("sim", &images.subset(&single), &images.subset(&oracle), &config).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sim.truth.h5");
     write_truth(&path, &truth).unwrap();
@@ -131,8 +151,12 @@ fn truths_come_back_from_disk() {
         }
     }
     // The parameters of a neuron with one subunit are stored with those of the subunits.
-    let described = spec.matches("[[dataset]]").count() - spec.matches("of a neuron of one subunit: ").count();
-    assert_eq!(file.groups().unwrap().iter().map(|group| group.len() as usize).sum::<usize>(), described);
+    let described =
+        spec.matches("[[dataset]]").count() - spec.matches("of a neuron of one subunit: ").count();
+    assert_eq!(
+        file.groups().unwrap().iter().map(|group| group.len() as usize).sum::<usize>(),
+        described
+    );
     file.close().unwrap();
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     write_truth(&path, &truth).unwrap();
@@ -151,7 +175,12 @@ fn truths_come_back_from_disk() {
     let reordered = truth_for(&read, &truth).unwrap();
     assert_eq!(reordered, aligned.select(read.stimuli().ids()).unwrap());
 
-    let unnamed = Truth::new(truth.expected_responses().clone(), None, truth.neurons().to_vec(), truth.constants().clone());
+    let unnamed = Truth::new(
+        truth.expected_responses().clone(),
+        None,
+        truth.neurons().to_vec(),
+        truth.constants().clone(),
+    );
     let unnamed = unnamed.unwrap();
     assert_eq!(truth_for(&scan, &unnamed).unwrap(), aligned);
     assert_eq!(truth_for(&read, &unnamed).unwrap(), reordered);
@@ -187,11 +216,22 @@ fn damaged_truths_say_where() {
         file.unlink("parameters/x").unwrap();
         file.new_dataset_builder().with_data(&[1.0_f32, 2.0]).create("parameters/x").unwrap();
     });
-    assert!(short.contains("parameters/x") && short.contains("shape (4)") && short.contains("shape (2)"), "{short}");
+    assert!(
+        short.contains("parameters/x")
+            && short.contains("shape (4)")
+            && short.contains("shape (2)"),
+        "{short}"
+    );
     let infinite = broken(&|file| {
-        file.dataset("parameters/y").unwrap().write_raw(&[1.0_f32, f32::INFINITY, 2.0, 3.0]).unwrap();
+        file.dataset("parameters/y")
+            .unwrap()
+            .write_raw(&[1.0_f32, f32::INFINITY, 2.0, 3.0])
+            .unwrap();
     });
-    assert!(infinite.contains("parameters/y") && infinite.contains("inf at position 1"), "{infinite}");
+    assert!(
+        infinite.contains("parameters/y") && infinite.contains("inf at position 1"),
+        "{infinite}"
+    );
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     assert!(read_truth(&path).unwrap_err().to_string().contains("sim.truth.h5"));
@@ -202,17 +242,16 @@ fn damaged_truths_say_where() {
 /// without a luminance part.
 #[test]
 fn truths_of_other_simulators_are_read() {
-    for (name, neurons, unresponsive, luminance) in [("sim-scan-a", 400, 39, false), ("sim-scan-c", 2000, 202, true)] {
+    for (name, neurons, unresponsive, luminance) in
+        [("sim-scan-a", 400, 39, false), ("sim-scan-c", 2000, 202, true)]
+    {
         let Some(path) = shared(&format!("{name}.truth.h5")) else { return };
         let truth = read_truth(&path).unwrap();
         assert_eq!(truth.expected_responses().dim(), (5100, neurons));
         assert_eq!(truth.neurons().iter().filter(|cell| !cell.responsive).count(), unresponsive);
-        assert!(
-            truth
-                .neurons()
-                .iter()
-                .all(|cell| cell.subunits.len() == 1 && cell.subunits[0].weight == 1.0 && cell.suppression == 0.0)
-        );
+        assert!(truth.neurons().iter().all(|cell| cell.subunits.len() == 1
+            && cell.subunits[0].weight == 1.0
+            && cell.suppression == 0.0));
         assert_eq!(truth.neurons().iter().any(|cell| cell.subunits[0].luminance != 0.0), luminance);
         assert_eq!(truth.ids(), None);
         assert!(truth.constants().gaze_matrix[0][0] > 0.3 && truth.constants().drive_knee == 8.0);
@@ -223,19 +262,27 @@ fn truths_of_other_simulators_are_read() {
 /// over ten repeats correlates with its own row and no other.
 #[test]
 fn truths_of_other_simulators_are_matched_by_label() {
-    let (Some(file), Some(truth)) = (shared("sim-scan-a.h5"), shared("sim-scan-a.truth.h5")) else { return };
+    let (Some(file), Some(truth)) = (shared("sim-scan-a.h5"), shared("sim-scan-a.truth.h5")) else {
+        return;
+    };
     let (scan, truth) = (read_scan(&file).unwrap(), read_truth(&truth).unwrap());
     let measured = scan.repeat_means();
     let expected = truth_for(&scan, &truth).unwrap().select(measured.ids()).unwrap();
     let correlation = |neuron: usize, offset: usize| {
         let (a, b) = (measured.values().column(neuron), expected.values().column(neuron));
-        let (a, b) = (a.mapv(f64::from) - f64::from(a.mean().unwrap()), b.mapv(f64::from) - f64::from(b.mean().unwrap()));
+        let (a, b) = (
+            a.mapv(f64::from) - f64::from(a.mean().unwrap()),
+            b.mapv(f64::from) - f64::from(b.mean().unwrap()),
+        );
         let count = a.len();
         let dot: f64 = (0..count).map(|image| a[image] * b[(image + offset) % count]).sum();
         (dot / (a.dot(&a) * b.dot(&b)).sqrt()) as f32
     };
-    let responsive: Vec<usize> = (0..400).filter(|neuron| truth.neurons()[*neuron].responsive).collect();
-    let (own, other) =
-        (median(responsive.iter().map(|n| correlation(*n, 0))), median(responsive.iter().map(|n| correlation(*n, 1))));
+    let responsive: Vec<usize> =
+        (0..400).filter(|neuron| truth.neurons()[*neuron].responsive).collect();
+    let (own, other) = (
+        median(responsive.iter().map(|n| correlation(*n, 0))),
+        median(responsive.iter().map(|n| correlation(*n, 1))),
+    );
     assert!(own > 0.6 && other.abs() < 0.1, "{own} with its own row, {other} with the next");
 }

@@ -3,13 +3,18 @@
 
 mod npz;
 
-use brainprior_recording::import::{ImageAxis, Imported, OnsetUnit, Settings, Suite2pSettings, TierCounts, Traces, suite2p};
+use brainprior_recording::import::{
+    ImageAxis, Imported, OnsetUnit, Settings, Suite2pSettings, TierCounts, Traces, suite2p,
+};
 use npz::{Arrays, close, data, unpacked};
 use std::fs;
 use std::path::Path;
 
 fn settings(onsets: &str) -> Suite2pSettings {
-    let mut common = Settings { tiers: Some(TierCounts { train: 4, validation: 1, test: 1, seed: 1 }), ..Settings::default() };
+    let mut common = Settings {
+        tiers: Some(TierCounts { train: 4, validation: 1, test: 1, seed: 1 }),
+        ..Settings::default()
+    };
     common.images.axes = Some(vec![ImageAxis::Image, ImageAxis::Height, ImageAxis::Width]);
     Suite2pSettings {
         common,
@@ -31,13 +36,17 @@ fn contains(lines: &[String], sentence: &str) {
 fn cells_of_all_planes_respond_to_what_the_table_of_onsets_says() {
     let folder = unpacked("suite2p/folder.zip");
     let expected = Arrays::read("suite2p/expected.npz");
-    let Imported { scan, account } = suite2p(folder.path(), &settings("suite2p/onsets.csv")).unwrap();
+    let Imported { scan, account } =
+        suite2p(folder.path(), &settings("suite2p/onsets.csv")).unwrap();
     close(scan.responses(), expected.floats("spikes"), 2.0);
     assert_eq!(scan.trial_idx().unwrap(), expected.whole("trial"));
     let images = fs::read(data("suite2p/images.npy")).unwrap();
     let images = &images[images.len() - 120..];
     for (trial, image) in expected.whole("image").iter().enumerate() {
-        let shown: Vec<f32> = images[*image as usize * 20..][..20].iter().map(|byte| f32::from(*byte) / 255.0).collect();
+        let shown: Vec<f32> = images[*image as usize * 20..][..20]
+            .iter()
+            .map(|byte| f32::from(*byte) / 255.0)
+            .collect();
         assert_eq!(scan.stimuli().image(scan.trial_image()[trial]), shown, "trial {trial}");
     }
     contains(account.dropped(), "other columns of the onsets: comment");
@@ -49,9 +58,16 @@ fn cells_of_all_planes_respond_to_what_the_table_of_onsets_says() {
     // The same from an array, and from other traces.
     let mut array = settings("suite2p/onsets.npy");
     array.unit = Some(OnsetUnit::Frames);
-    assert_eq!(suite2p(&folder.path().join("suite2p"), &array).unwrap().scan.responses(), scan.responses());
+    assert_eq!(
+        suite2p(&folder.path().join("suite2p"), &array).unwrap().scan.responses(),
+        scan.responses()
+    );
     array.traces = Traces::Fluorescence;
-    close(suite2p(folder.path(), &array).unwrap().scan.responses(), expected.floats("fluorescence"), 2.0);
+    close(
+        suite2p(folder.path(), &array).unwrap().scan.responses(),
+        expected.floats("fluorescence"),
+        2.0,
+    );
     array.common.window = brainprior_recording::import::Window::new(1.0, 0.5).unwrap();
     assert_ne!(suite2p(folder.path(), &array).unwrap().scan.responses(), scan.responses());
 }
@@ -62,7 +78,10 @@ fn pictures_are_known_by_their_names() {
     let arrays = unpacked("arrays/pictures.zip");
     let shown = arrays.path().join("shown");
     let rename = |from: &str, to: &str| fs::rename(shown.join(from), shown.join(to)).unwrap();
-    for (place, name) in ["image1.png", "image2.png", "image9.jpg", "image10.png", "image100.png"].into_iter().enumerate() {
+    for (place, name) in ["image1.png", "image2.png", "image9.jpg", "image10.png", "image100.png"]
+        .into_iter()
+        .enumerate()
+    {
         rename(name, &format!("im{place}.{}", name.rsplit('.').next().unwrap()));
     }
     fs::copy(shown.join("im0.png"), shown.join("im5.png")).unwrap();
@@ -99,8 +118,16 @@ fn what_is_cut_missing_or_on_another_clock_is_named() {
     let usual = settings("suite2p/onsets.csv");
     refused(path, &settings("suite2p/onsets.npy"), &["--onsets-in", "seconds", "frames"]);
     refused(path, &Suite2pSettings { rate: 0.0, ..usual.clone() }, &["--rate", "fs in ops.npy"]);
-    refused(path, &Suite2pSettings { images: data("arrays/flat.npy"), ..usual.clone() }, &["flat.npy", "3 axes"]);
-    refused(path, &Suite2pSettings { onsets: data("suite2p/none.csv"), ..usual.clone() }, &["none.csv"]);
+    refused(
+        path,
+        &Suite2pSettings { images: data("arrays/flat.npy"), ..usual.clone() },
+        &["flat.npy", "3 axes"],
+    );
+    refused(
+        path,
+        &Suite2pSettings { onsets: data("suite2p/none.csv"), ..usual.clone() },
+        &["none.csv"],
+    );
     let onsets = path.join("onsets.csv");
     let table = |text: &str| {
         fs::write(&onsets, text).unwrap();
@@ -110,7 +137,11 @@ fn what_is_cut_missing_or_on_another_clock_is_named() {
     refused(path, &table("image,frame\n1,2\n2,soon\n"), &["line 3", "\"soon\" as frame"]);
     refused(path, &table("image,frame\n1,nan\n"), &["onsets", "NaN in row 0"]);
     refused(path, &table("image,frame\n6,20\n"), &["image", "0 to 5", "6 in row 0"]);
-    refused(path, &table("image,frame\n5,9000\n4,9010\n"), &["most of the 2", "2 beyond a recording", "same clock"]);
+    refused(
+        path,
+        &table("image,frame\n5,9000\n4,9010\n"),
+        &["most of the 2", "2 beyond a recording", "same clock"],
+    );
     let spikes = path.join("suite2p/plane1/spks.npy");
     let whole = fs::read(&spikes).unwrap();
     fs::write(&spikes, &whole[..whole.len() - 3]).unwrap();

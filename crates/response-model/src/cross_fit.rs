@@ -46,19 +46,28 @@ pub struct CrossFitted {
 
 impl CrossFitted {
     /// Fits `folds` models to `scans`, each without the trials of one fold of the images.
-    /// [`FitOptions::checkpoint`] is a folder for the checkpoints of the fits, from which an interrupted
-    /// call resumes. The observer receives [`FitEvent::Fold`] before the events of each fold.
+    /// [`FitOptions::checkpoint`] is a folder for the checkpoints of the fits, from which an
+    /// interrupted call resumes. The observer receives [`FitEvent::Fold`] before the events of each
+    /// fold.
     ///
     /// # Errors
     /// Returns [`Error::Configuration`] if `folds` is below 2 or above the number of images, or any
     /// error of [`fit`](crate::fit).
-    pub fn fit(scans: &[&Scan], config: &Config, folds: usize, mut options: FitOptions) -> Result<Self> {
-        let (device, seed, checkpoints) = (options.device.clone(), options.seed, options.checkpoint);
+    pub fn fit(
+        scans: &[&Scan],
+        config: &Config,
+        folds: usize,
+        mut options: FitOptions,
+    ) -> Result<Self> {
+        let (device, seed, checkpoints) =
+            (options.device.clone(), options.seed, options.checkpoint);
         let fold_of = assign(scans, folds, seed)?;
         let mut models = Vec::with_capacity(folds);
         for fold in 0..folds {
-            let without: Vec<Scan> = scans.iter().map(|scan| held_out(scan, &fold_of, fold)).collect::<Result<_>>()?;
-            let checkpoint = checkpoints.map(|folder| folder.join(format!("fold{fold}.checkpoint")));
+            let without: Vec<Scan> =
+                scans.iter().map(|scan| held_out(scan, &fold_of, fold)).collect::<Result<_>>()?;
+            let checkpoint =
+                checkpoints.map(|folder| folder.join(format!("fold{fold}.checkpoint")));
             let without: Vec<&Scan> = without.iter().collect();
             options.tell(FitEvent::Fold { fold });
             let mut tell = |event| options.tell(event);
@@ -91,7 +100,10 @@ impl CrossFitted {
     /// # Errors
     /// Returns [`Error::NoSuchScan`] if there is no scan of this number.
     pub fn v_a(&self, scan: usize) -> Result<&[Option<f32>]> {
-        self.v_a.get(scan).map(Vec::as_slice).ok_or(Error::NoSuchScan { index: scan, len: self.v_a.len() })
+        self.v_a
+            .get(scan)
+            .map(Vec::as_slice)
+            .ok_or(Error::NoSuchScan { index: scan, len: self.v_a.len() })
     }
 
     /// Predicts responses like [`ResponseModel::predict`], each image by the model that was not
@@ -126,10 +138,14 @@ impl CrossFitted {
     /// belong to a fold.
     fn shifts_of_images(&self, s: usize, scan: &Scan) -> Result<Vec<Vec<f32>>> {
         let ids = scan.stimuli().ids();
-        let images: Vec<usize> = (0..ids.len()).filter(|&i| self.fold_of.contains_key(&ids[i])).collect();
+        let images: Vec<usize> =
+            (0..ids.len()).filter(|&i| self.fold_of.contains_key(&ids[i])).collect();
         let images = scan.stimuli().subset(&images);
-        let means: Vec<Vec<f64>> =
-            self.models.iter().map(|model| Ok(means(model.predict(s, &images)?.values()))).collect::<Result<_>>()?;
+        let means: Vec<Vec<f64>> = self
+            .models
+            .iter()
+            .map(|model| Ok(means(model.predict(s, &images)?.values())))
+            .collect::<Result<_>>()?;
         Ok(shifts(&means))
     }
 
@@ -139,10 +155,14 @@ impl CrossFitted {
     /// # Errors
     /// See [`ResponseModel::predict_trials`].
     pub fn held_out(&self, scan: usize, recorded: &Scan) -> Result<(Vec<usize>, Array2<f32>)> {
-        let fold = |trial: usize| self.fold_of.get(&recorded.stimuli().ids()[recorded.trial_image()[trial]]).copied();
-        let (trials, folds): (Vec<usize>, Vec<usize>) =
-            (0..recorded.trial_image().len()).filter_map(|trial| Some((trial, fold(trial)?))).unzip();
-        let of_models = self.models.iter().map(|model| model.predict_trials(scan, recorded, &trials));
+        let fold = |trial: usize| {
+            self.fold_of.get(&recorded.stimuli().ids()[recorded.trial_image()[trial]]).copied()
+        };
+        let (trials, folds): (Vec<usize>, Vec<usize>) = (0..recorded.trial_image().len())
+            .filter_map(|trial| Some((trial, fold(trial)?)))
+            .unzip();
+        let of_models =
+            self.models.iter().map(|model| model.predict_trials(scan, recorded, &trials));
         let predicted = each_by_its_own(of_models, &folds, recorded.responses().ncols())?;
         Ok((trials, predicted))
     }
@@ -151,7 +171,10 @@ impl CrossFitted {
         let (trials, predicted) = self.held_out(s, scan)?;
         let mut varies = vec![true; predicted.ncols()];
         for model in &self.models {
-            varies.iter_mut().zip(&model.part(s)?.normalization.varies).for_each(|(all, varies)| *all &= varies);
+            varies
+                .iter_mut()
+                .zip(&model.part(s)?.normalization.varies)
+                .for_each(|(all, varies)| *all &= varies);
         }
         Ok(correlations(scan, &trials, &predicted, &varies))
     }
@@ -159,7 +182,11 @@ impl CrossFitted {
 
 /// Takes the predictions `[rows, neurons]` of each model for the same rows, and returns each row
 /// from the model of its fold, centered.
-fn each_by_its_own(of_models: impl Iterator<Item = Result<Array2<f32>>>, folds: &[usize], neurons: usize) -> Result<Array2<f32>> {
+fn each_by_its_own(
+    of_models: impl Iterator<Item = Result<Array2<f32>>>,
+    folds: &[usize],
+    neurons: usize,
+) -> Result<Array2<f32>> {
     let mut own = Array2::zeros((folds.len(), neurons));
     let mut levels = Vec::new();
     for (model, predicted) in of_models.enumerate() {
@@ -178,15 +205,23 @@ fn each_by_its_own(of_models: impl Iterator<Item = Result<Array2<f32>>>, folds: 
 
 /// Mean of each column.
 fn means(predicted: &Array2<f32>) -> Vec<f64> {
-    let mean = |column: ArrayView1<f32>| column.iter().map(|value| f64::from(*value)).sum::<f64>() / predicted.nrows() as f64;
+    let mean = |column: ArrayView1<f32>| {
+        column.iter().map(|value| f64::from(*value)).sum::<f64>() / predicted.nrows() as f64
+    };
     predicted.columns().into_iter().map(mean).collect()
 }
 
 /// For each model and neuron, the mean over all models minus the model's own mean. `levels` are the
 /// means over the same rows.
 fn shifts(levels: &[Vec<f64>]) -> Vec<Vec<f32>> {
-    let common = |n: usize| levels.iter().map(|of_model| of_model[n]).sum::<f64>() / levels.len() as f64;
-    levels.iter().map(|of_model| of_model.iter().enumerate().map(|(n, level)| (common(n) - level) as f32).collect()).collect()
+    let common =
+        |n: usize| levels.iter().map(|of_model| of_model[n]).sum::<f64>() / levels.len() as f64;
+    levels
+        .iter()
+        .map(|of_model| {
+            of_model.iter().enumerate().map(|(n, level)| (common(n) - level) as f32).collect()
+        })
+        .collect()
 }
 
 /// Assigns a fold to each image outside the test tiers: the same in all scans, with nearly equal
@@ -197,7 +232,9 @@ fn assign(scans: &[&Scan], folds: usize, seed: u64) -> Result<HashMap<ImageId, u
     for tier in [Tier::Validation, Tier::Train] {
         let mut images: Vec<ImageId> = Vec::new();
         for scan in scans {
-            images.extend(scan.trials_in(tier).iter().map(|&t| scan.stimuli().ids()[scan.trial_image()[t]]));
+            images.extend(
+                scan.trials_in(tier).iter().map(|&t| scan.stimuli().ids()[scan.trial_image()[t]]),
+            );
         }
         images.retain(|id| !fold_of.contains_key(id));
         images.sort_unstable();
@@ -215,7 +252,12 @@ fn assign(scans: &[&Scan], folds: usize, seed: u64) -> Result<HashMap<ImageId, u
 /// The scan with the trials of fold `fold` moved to the test tier, which no fit uses.
 fn held_out(scan: &Scan, fold_of: &HashMap<ImageId, usize>, fold: usize) -> Result<Scan> {
     let held = |t: usize| fold_of.get(&scan.stimuli().ids()[scan.trial_image()[t]]) == Some(&fold);
-    let tiers = scan.tiers().iter().enumerate().map(|(t, tier)| if held(t) { Tier::Test } else { *tier }).collect();
+    let tiers = scan
+        .tiers()
+        .iter()
+        .enumerate()
+        .map(|(t, tier)| if held(t) { Tier::Test } else { *tier })
+        .collect();
     Ok(Scan::new(ScanParts {
         name: scan.name().to_owned(),
         stimuli: scan.stimuli().clone(),
@@ -244,15 +286,20 @@ mod tests {
     #[test]
     fn levels_of_models_go_and_differences_of_images_stay() {
         // The images of fold 2 have by far the strongest responses: this is not an artifact.
-        let truth = arr2(&[[1.0f32, 2.0], [2.0, 1.0], [1.5, 0.5], [0.5, 4.0], [9.0, 8.0], [8.0, 7.5]]);
+        let truth =
+            arr2(&[[1.0f32, 2.0], [2.0, 1.0], [1.5, 0.5], [0.5, 4.0], [9.0, 8.0], [8.0, 7.5]]);
         let levels = [[0.5f32, -1.0], [-0.25, 0.5], [2.0, 0.25]];
-        let of_models: Vec<Array2<f32>> = levels.iter().map(|level| &truth + &ArrayView1::from(level)).collect();
+        let of_models: Vec<Array2<f32>> =
+            levels.iter().map(|level| &truth + &ArrayView1::from(level)).collect();
         let folds = [0, 1, 2, 2, 1, 0];
         let found = centered(&of_models, &folds);
         for n in 0..2 {
             let common = levels.iter().map(|level| level[n]).sum::<f32>() / 3.0;
             for image in 0..6 {
-                assert!((found[[image, n]] - truth[[image, n]] - common).abs() < 1e-6, "image {image}: {found}");
+                assert!(
+                    (found[[image, n]] - truth[[image, n]] - common).abs() < 1e-6,
+                    "image {image}: {found}"
+                );
             }
         }
         // The result does not depend on the division of the images.
@@ -266,10 +313,16 @@ mod tests {
     fn models_that_know_nothing_are_not_set_against_the_responses() {
         let responses = [1.0f32, 2.0, 4.0, 8.0, 3.0, 6.0];
         let folds = [0, 0, 1, 1, 2, 2];
-        let trained = |fold: usize| (0..6).filter(|&i| folds[i] != fold).map(|i| responses[i]).sum::<f32>() / 4.0;
-        let of_models: Vec<Array2<f32>> = (0..3).map(|fold| Array2::from_elem((6, 1), trained(fold))).collect();
-        let against =
-            |predicted: &[f32]| correlation(predicted.iter().zip(&responses).map(|(p, r)| (f64::from(*p), f64::from(*r))));
+        let trained = |fold: usize| {
+            (0..6).filter(|&i| folds[i] != fold).map(|i| responses[i]).sum::<f32>() / 4.0
+        };
+        let of_models: Vec<Array2<f32>> =
+            (0..3).map(|fold| Array2::from_elem((6, 1), trained(fold))).collect();
+        let against = |predicted: &[f32]| {
+            correlation(
+                predicted.iter().zip(&responses).map(|(p, r)| (f64::from(*p), f64::from(*r))),
+            )
+        };
         let as_they_stand: Vec<f32> = folds.iter().map(|fold| trained(*fold)).collect();
         assert!(against(&as_they_stand).unwrap() < -0.5, "{:?}", against(&as_they_stand));
         let found = centered(&of_models, &folds).index_axis(Axis(1), 0).to_vec();

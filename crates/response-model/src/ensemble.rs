@@ -34,7 +34,12 @@ impl Ensemble {
             if model.scan_count() != scans.len() {
                 let (expected, found) = (scans.len().to_string(), model.scan_count().to_string());
                 let scan = scans.first().map_or_else(String::new, |scan| scan.name().to_owned());
-                return Err(Error::ScanMismatch { scan, what: "scans of a model in the ensemble", expected, found });
+                return Err(Error::ScanMismatch {
+                    scan,
+                    what: "scans of a model in the ensemble",
+                    expected,
+                    found,
+                });
             }
         }
         let mut ensemble = Self { models, v_a: Vec::new() };
@@ -42,7 +47,12 @@ impl Ensemble {
             let trials = scan.trials_in(Tier::Validation);
             let v_a = match &ensemble.models[..] {
                 [model] => model.v_a(s)?.to_vec(),
-                _ => correlations(scan, &trials, &ensemble.predict_trials(s, scan, &trials)?, ensemble.varies(s)?),
+                _ => correlations(
+                    scan,
+                    &trials,
+                    &ensemble.predict_trials(s, scan, &trials)?,
+                    ensemble.varies(s)?,
+                ),
             };
             ensemble.v_a.push(v_a);
         }
@@ -59,7 +69,10 @@ impl Ensemble {
     /// # Errors
     /// Returns [`Error::NoSuchScan`] if there is no scan of this number.
     pub fn v_a(&self, scan: usize) -> Result<&[Option<f32>]> {
-        self.v_a.get(scan).map(Vec::as_slice).ok_or(Error::NoSuchScan { index: scan, len: self.v_a.len() })
+        self.v_a
+            .get(scan)
+            .map(Vec::as_slice)
+            .ok_or(Error::NoSuchScan { index: scan, len: self.v_a.len() })
     }
 
     /// Like [`ResponseModel::predict`], averaged over the models.
@@ -74,9 +87,16 @@ impl Ensemble {
     ///
     /// # Errors
     /// See [`ResponseModel::predict_at`].
-    pub fn predict_at(&self, scan: usize, stimuli: &StimulusSet, at: &BehavioralState) -> Result<Responses> {
+    pub fn predict_at(
+        &self,
+        scan: usize,
+        stimuli: &StimulusSet,
+        at: &BehavioralState,
+    ) -> Result<Responses> {
         let first = self.models[0].predict_at(scan, stimuli, at)?;
-        let values = self.averaged(first.values().clone(), |model| Ok(model.predict_at(scan, stimuli, at)?.values().clone()))?;
+        let values = self.averaged(first.values().clone(), |model| {
+            Ok(model.predict_at(scan, stimuli, at)?.values().clone())
+        })?;
         Ok(Responses::new(first.scan(), first.kind(), first.ids().to_vec(), values)?)
     }
 
@@ -84,7 +104,12 @@ impl Ensemble {
     ///
     /// # Errors
     /// See [`ResponseModel::predict_trials`].
-    pub fn predict_trials(&self, scan: usize, recorded: &Scan, trials: &[usize]) -> Result<Array2<f32>> {
+    pub fn predict_trials(
+        &self,
+        scan: usize,
+        recorded: &Scan,
+        trials: &[usize],
+    ) -> Result<Array2<f32>> {
         let predict = |model: &ResponseModel| model.predict_trials(scan, recorded, trials);
         self.averaged(predict(&self.models[0])?, predict)
     }
@@ -94,7 +119,9 @@ impl Ensemble {
     /// # Errors
     /// See [`ResponseModel::metrics`].
     pub fn metrics(&self, scan: usize, recorded: &Scan, seed: u64) -> Result<Metrics> {
-        Metrics::of(recorded, self.varies(scan)?, seed, &|trials| self.predict_trials(scan, recorded, trials))
+        Metrics::of(recorded, self.varies(scan)?, seed, &|trials| {
+            self.predict_trials(scan, recorded, trials)
+        })
     }
 
     /// Which neurons of a scan vary over the training trials.
@@ -106,7 +133,11 @@ impl Ensemble {
     }
 
     /// The mean of `first`, the values of the first model, and the values of the other models.
-    fn averaged(&self, first: Array2<f32>, of: impl Fn(&ResponseModel) -> Result<Array2<f32>>) -> Result<Array2<f32>> {
+    fn averaged(
+        &self,
+        first: Array2<f32>,
+        of: impl Fn(&ResponseModel) -> Result<Array2<f32>>,
+    ) -> Result<Array2<f32>> {
         let mut sum = first;
         for model in &self.models[1..] {
             sum += &of(model)?;

@@ -139,7 +139,9 @@ pub enum Error {
     },
 
     /// No neuron of the scan varies over its training trials.
-    #[error("scan `{scan}`: none of its {neurons} neurons varies over the {trials} training trials, so there is nothing to fit")]
+    #[error(
+        "scan `{scan}`: none of its {neurons} neurons varies over the {trials} training trials, so there is nothing to fit"
+    )]
     NothingVaries {
         /// Name of the scan.
         scan: String,
@@ -175,7 +177,9 @@ pub enum Error {
     },
 
     /// A scan does not match the scan the model was fitted with.
-    #[error("{what} of scan `{scan}`: found {found}, the model was fitted with {expected}; give the scan that was fitted")]
+    #[error(
+        "{what} of scan `{scan}`: found {found}, the model was fitted with {expected}; give the scan that was fitted"
+    )]
     ScanMismatch {
         /// Name of the scan.
         scan: String,
@@ -203,7 +207,9 @@ pub enum Error {
     File(#[from] FileError),
 
     /// The checkpoint belongs to another fit.
-    #[error("{path} is the checkpoint of another fit: {difference}; delete it to start over, or give another path")]
+    #[error(
+        "{path} is the checkpoint of another fit: {difference}; delete it to start over, or give another path"
+    )]
     ForeignCheckpoint {
         /// The file.
         path: PathBuf,
@@ -212,7 +218,9 @@ pub enum Error {
     },
 
     /// An image has no features for the linear model.
-    #[error("scan `{scan}`: no features were computed for image {id}; compute them for all images that are predicted")]
+    #[error(
+        "scan `{scan}`: no features were computed for image {id}; compute them for all images that are predicted"
+    )]
     NoFeatures {
         /// Name of the scan.
         scan: String,

@@ -8,7 +8,8 @@ use crate::variables::{State, Variables};
 
 /// The state of `variables` under `prefix`, with the same names and shapes.
 pub(crate) fn state(archive: &Archive, prefix: &str, variables: &Variables) -> Result<State> {
-    let tensor = |name: &String| tensor(archive, &format!("{prefix}{name}"), variables[name].dims());
+    let tensor =
+        |name: &String| tensor(archive, &format!("{prefix}{name}"), variables[name].dims());
     variables.keys().map(|name| Ok((name.clone(), tensor(name)?))).collect()
 }
 
@@ -16,7 +17,10 @@ pub(crate) fn state(archive: &Archive, prefix: &str, variables: &Variables) -> R
 pub(crate) fn under(archive: &Archive, prefix: &str) -> Result<State> {
     let names = archive.names();
     let own = names.iter().filter_map(|name| Some((name, name.strip_prefix(prefix)?)));
-    own.map(|(name, short)| Ok((short.to_owned(), tensor(archive, name, archive.tensor(name)?.shape())?))).collect()
+    own.map(|(name, short)| {
+        Ok((short.to_owned(), tensor(archive, name, archive.tensor(name)?.shape())?))
+    })
+    .collect()
 }
 
 fn tensor(archive: &Archive, name: &str, shape: &[usize]) -> Result<Tensor> {
@@ -26,7 +30,9 @@ fn tensor(archive: &Archive, name: &str, shape: &[usize]) -> Result<Tensor> {
         false => ("finite numbers", |value| value.is_finite()),
     };
     match values.iter().position(|value| !holds(value)) {
-        Some(index) => Err(archive.mismatch(name, expected, format!("element {index}, {}", values[index])).into()),
+        Some(index) => Err(archive
+            .mismatch(name, expected, format!("element {index}, {}", values[index]))
+            .into()),
         None => Ok(Tensor::from_vec(values, shape, &Device::Cpu)?),
     }
 }

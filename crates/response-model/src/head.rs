@@ -58,7 +58,9 @@ impl Head {
         let readout = Readout::new(&config.readout, &start, &vars.pp("readout"), rng)?;
         let loss = Loss::new(&config.loss, &description.zero_shares, means, &vars.pp("loss"))?;
         let shifter = match &normalization.pupil {
-            Some(_) if config.shifter.enabled => Some(Shifter::new(&config.shifter, &vars.pp("shifter"), rng)?),
+            Some(_) if config.shifter.enabled => {
+                Some(Shifter::new(&config.shifter, &vars.pp("shifter"), rng)?)
+            }
             _ => None,
         };
         let modulator = match &normalization.behavior {
@@ -69,7 +71,14 @@ impl Head {
             _ => None,
         };
         let output = Output::new(&config.output, &vars.pp("output"))?;
-        Ok(Self { readout, shifter, modulator, loss, output, placement: config.modulator.placement })
+        Ok(Self {
+            readout,
+            shifter,
+            modulator,
+            loss,
+            output,
+            placement: config.modulator.placement,
+        })
     }
 
     /// Rates `[batch, neurons]` in units of the training standard deviation, from the readout's

@@ -28,7 +28,14 @@ impl<'a> Held<'a> {
 }
 
 impl SimpleBackend for Held<'_> {
-    fn get(&self, shape: Shape, name: &str, start: Init, dtype: DType, device: &Device) -> Result<Tensor> {
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        start: Init,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Tensor> {
         if let Err(error) = self.archive.tensor_of(name, Dtype::F32, shape.dims()) {
             let sentence = error.to_string();
             self.refusal.lock().expect("no holder panics").get_or_insert(error);

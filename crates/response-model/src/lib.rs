@@ -43,9 +43,9 @@ mod variables;
 
 pub use brainprior_kernels::Precision;
 pub use config::{
-    Config, CoreConfig, CoreKind, CoreOutput, GainPlacement, KernelStart, LossConfig, LossKind, ModulatorConfig,
-    NormalizationConfig, OptimizationConfig, OutputConfig, OutputKind, PositionSource, ReadoutConfig, ReadoutKind, ShifterConfig,
-    ShifterKind,
+    Config, CoreConfig, CoreKind, CoreOutput, GainPlacement, KernelStart, LossConfig, LossKind,
+    ModulatorConfig, NormalizationConfig, OptimizationConfig, OutputConfig, OutputKind,
+    PositionSource, ReadoutConfig, ReadoutKind, ShifterConfig, ShifterKind,
 };
 pub use core::Core;
 pub use cross_fit::CrossFitted;

@@ -33,13 +33,20 @@ pub(crate) struct ZeroInflatedGamma {
 impl Loss {
     /// The loss of one scan with its learned parameters per neuron. `zero_shares` are the fractions
     /// of trials with responses up to the threshold, `mean_rates` the mean responses.
-    pub(crate) fn new(config: &LossConfig, zero_shares: &[f32], mean_rates: &[f32], vars: &VarBuilder) -> Result<Self> {
+    pub(crate) fn new(
+        config: &LossConfig,
+        zero_shares: &[f32],
+        mean_rates: &[f32],
+        vars: &VarBuilder,
+    ) -> Result<Self> {
         Ok(match config.kind {
             LossKind::Poisson => Self::Poisson { eps: config.poisson_eps },
             LossKind::Gaussian => Self::Gaussian,
             LossKind::Gamma => Self::Gamma,
             LossKind::ZeroInflatedGamma => {
-                let start = |(share, mean): (&f32, &f32)| (-share.clamp(0.02, 0.98).ln() / mean.max(1e-3)).ln();
+                let start = |(share, mean): (&f32, &f32)| {
+                    (-share.clamp(0.02, 0.98).ln() / mean.max(1e-3)).ln()
+                };
                 let events = || zero_shares.iter().zip(mean_rates).map(start).collect();
                 let neurons = mean_rates.len();
                 Self::ZeroInflatedGamma(ZeroInflatedGamma {
@@ -52,7 +59,12 @@ impl Loss {
     }
 
     /// Sum over trials and neurons of weight times loss; all arguments are `[trials, neurons]`.
-    pub(crate) fn sum(&self, rates: &Tensor, responses: &Tensor, weights: &Tensor) -> Result<Tensor> {
+    pub(crate) fn sum(
+        &self,
+        rates: &Tensor,
+        responses: &Tensor,
+        weights: &Tensor,
+    ) -> Result<Tensor> {
         let loss = match self {
             Self::Poisson { eps } => return poisson_loss(rates, responses, weights, *eps),
             Self::Gaussian => ((rates - responses)?.sqr()? * 0.5)?,
@@ -75,8 +87,9 @@ impl ZeroInflatedGamma {
         let shape = self.log_shape.exp()?;
         // Shape divided by mean: the rate parameter of the gamma distribution.
         let inverse_scale = (probability.broadcast_mul(&shape)? / (rates + LEAST)?)?;
-        let log_density = (inverse_scale.log()?.broadcast_mul(&shape)? + log_response.broadcast_mul(&(&shape - 1.0)?)?)?
-            .broadcast_sub(&log_gamma(&shape)?)?;
+        let log_density = (inverse_scale.log()?.broadcast_mul(&shape)?
+            + log_response.broadcast_mul(&(&shape - 1.0)?)?)?
+        .broadcast_sub(&log_gamma(&shape)?)?;
         let log_density = ((log_density - (inverse_scale * responses)?)? + probability.log()?)?;
         // The loss is `events` for a zero and -log density for a response.
         &events - (responded * (&events + log_density)?)?
@@ -106,10 +119,13 @@ mod tests {
     fn of_kind(kind: LossKind) -> (Loss, VarMap) {
         let map = VarMap::new();
         let vars = VarBuilder::from_varmap(&map, DType::F32, &Device::Cpu);
-        let loss = Loss::new(&LossConfig { kind, ..Default::default() }, &[0.5, 0.2], &[1.0, 1.0], &vars).unwrap();
+        let loss =
+            Loss::new(&LossConfig { kind, ..Default::default() }, &[0.5, 0.2], &[1.0, 1.0], &vars)
+                .unwrap();
         if let Loss::ZeroInflatedGamma(of) = &loss {
             for (var, values) in [(&of.log_events, EVENTS), (&of.log_shape, SHAPES)] {
-                var.set(&Tensor::new(&values.map(|v| v.ln() as f32), &Device::Cpu).unwrap()).unwrap();
+                var.set(&Tensor::new(&values.map(|v| v.ln() as f32), &Device::Cpu).unwrap())
+                    .unwrap();
             }
         }
         (loss, map)
@@ -152,22 +168,36 @@ mod tests {
                 }
                 let (shape, mean) = (SHAPES[neuron], rate / (1.0 - zero));
                 let scale = mean / shape;
-                -((1.0 - zero).ln() - lanczos(shape) - shape * scale.ln() + (shape - 1.0) * response.ln() - response / scale)
+                -((1.0 - zero).ln() - lanczos(shape) - shape * scale.ln()
+                    + (shape - 1.0) * response.ln()
+                    - response / scale)
             }
         }
     }
 
-    const KINDS: [LossKind; 4] = [LossKind::Poisson, LossKind::Gaussian, LossKind::Gamma, LossKind::ZeroInflatedGamma];
+    const KINDS: [LossKind; 4] =
+        [LossKind::Poisson, LossKind::Gaussian, LossKind::Gamma, LossKind::ZeroInflatedGamma];
 
     #[test]
     fn losses_are_their_definitions() {
         for kind in KINDS {
             let (loss, _) = of_kind(kind);
             let weights = [1.0, 0.5, 2.0, 1.0, 0.0, 3.0];
-            let sum = loss.sum(&tensor(RATES), &tensor(RESPONSES), &tensor(weights)).unwrap().to_scalar::<f32>().unwrap();
-            let naive: f64 =
-                (0..6).map(|i| f64::from(weights[i]) * naive(kind, i % 2, f64::from(RATES[i]), f64::from(RESPONSES[i]))).sum();
-            assert!((f64::from(sum) - naive).abs() < 2e-4, "{kind:?}: {sum}, from the definition {naive}");
+            let sum = loss
+                .sum(&tensor(RATES), &tensor(RESPONSES), &tensor(weights))
+                .unwrap()
+                .to_scalar::<f32>()
+                .unwrap();
+            let naive: f64 = (0..6)
+                .map(|i| {
+                    f64::from(weights[i])
+                        * naive(kind, i % 2, f64::from(RATES[i]), f64::from(RESPONSES[i]))
+                })
+                .sum();
+            assert!(
+                (f64::from(sum) - naive).abs() < 2e-4,
+                "{kind:?}: {sum}, from the definition {naive}"
+            );
         }
     }
 
@@ -180,14 +210,16 @@ mod tests {
             let at = || loss.sum(&rates, &tensor(RESPONSES), &tensor([1.0; 6])).unwrap();
             let gradients = at().backward().unwrap();
             for (name, var) in crate::variables::all(&map) {
-                let analytic: Vec<f32> = gradients.get(&var).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+                let analytic: Vec<f32> =
+                    gradients.get(&var).unwrap().flatten_all().unwrap().to_vec1().unwrap();
                 let values: Vec<f32> = var.flatten_all().unwrap().to_vec1().unwrap();
                 for (i, analytic) in analytic.iter().enumerate() {
                     let step = 4e-3 * values[i].abs().max(0.3);
                     let moved = |by: f32| {
                         let mut moved = values.clone();
                         moved[i] += by;
-                        var.set(&Tensor::from_vec(moved, var.dims(), &Device::Cpu).unwrap()).unwrap();
+                        var.set(&Tensor::from_vec(moved, var.dims(), &Device::Cpu).unwrap())
+                            .unwrap();
                         at().to_scalar::<f32>().unwrap()
                     };
                     let numeric = (moved(step) - moved(-step)) / (2.0 * step);
@@ -210,7 +242,10 @@ mod tests {
         for kind in [LossKind::Poisson, LossKind::Gaussian, LossKind::Gamma] {
             let (loss, _) = of_kind(kind);
             let at = |rate: f32| {
-                loss.sum(&tensor([rate; 6]), &tensor(responses), &tensor([1.0; 6])).unwrap().to_scalar::<f32>().unwrap()
+                loss.sum(&tensor([rate; 6]), &tensor(responses), &tensor([1.0; 6]))
+                    .unwrap()
+                    .to_scalar::<f32>()
+                    .unwrap()
             };
             assert!(at(mean) < at(mean * 0.9) && at(mean) < at(mean * 1.1), "{kind:?}");
         }
@@ -219,10 +254,14 @@ mod tests {
     #[test]
     fn log_gamma_agrees_with_lanczos() {
         let x = [0.05f32, 0.3, 1.0, 1.5, 2.0, 7.3, 40.0];
-        let found: Vec<f32> = log_gamma(&Tensor::new(&x, &Device::Cpu).unwrap()).unwrap().to_vec1().unwrap();
+        let found: Vec<f32> =
+            log_gamma(&Tensor::new(&x, &Device::Cpu).unwrap()).unwrap().to_vec1().unwrap();
         for (x, found) in x.iter().zip(found) {
             let expected = lanczos(f64::from(*x));
-            assert!((f64::from(found) - expected).abs() < 2e-5 * (1.0 + expected.abs()), "{x}: {found}, expected {expected}");
+            assert!(
+                (f64::from(found) - expected).abs() < 2e-5 * (1.0 + expected.abs()),
+                "{x}: {found}, expected {expected}"
+            );
         }
     }
 }

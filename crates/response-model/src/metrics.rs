@@ -61,17 +61,31 @@ impl Metrics {
     /// Returns the errors of `predict`, [`Error::Recording`] if too few test images have repeats,
     /// or [`Error::TooFewTrials`].
     #[expect(clippy::missing_panics_doc, reason = "a repeated image's trials are in the test tier")]
-    pub fn of(recorded: &Scan, varies: &[bool], seed: u64, predict: &dyn Fn(&[usize]) -> Result<Array2<f32>>) -> Result<Metrics> {
+    pub fn of(
+        recorded: &Scan,
+        varies: &[bool],
+        seed: u64,
+        predict: &dyn Fn(&[usize]) -> Result<Array2<f32>>,
+    ) -> Result<Metrics> {
         let oracle = reliability(recorded)?.oracle_jackknife;
         let trials = recorded.trials_in(Tier::Test);
         if trials.is_empty() {
             let scan = recorded.name().to_owned();
-            return Err(Error::TooFewTrials { scan, tier: Tier::Test.name(), found: 0, expected: 1 });
+            return Err(Error::TooFewTrials {
+                scan,
+                tier: Tier::Test.name(),
+                found: 0,
+                expected: 1,
+            });
         }
         let predicted = predict(&trials)?;
         // Rows of `predicted` for each repeated image.
         let row = |trial: &usize| trials.binary_search(trial).expect("trials of a tier ascend");
-        let repeats: Vec<Vec<usize>> = recorded.repeats().values().map(|of_image| of_image.iter().map(row).collect()).collect();
+        let repeats: Vec<Vec<usize>> = recorded
+            .repeats()
+            .values()
+            .map(|of_image| of_image.iter().map(row).collect())
+            .collect();
         let single_trial = correlations(recorded, &trials, &predicted, varies);
         let neurons = single_trial.len();
         let (mut to_average, mut feve) = (Vec::with_capacity(neurons), Vec::with_capacity(neurons));
@@ -83,7 +97,9 @@ impl Metrics {
             to_average.push(if varies { neuron.to_average() } else { None });
             feve.push(if varies { neuron.feve() } else { None });
         }
-        let defined = |values: &[Option<f32>]| values.iter().flatten().map(|&v| f64::from(v)).collect::<Vec<_>>();
+        let defined = |values: &[Option<f32>]| {
+            values.iter().flatten().map(|&v| f64::from(v)).collect::<Vec<_>>()
+        };
         let pairs: Vec<(f64, f64)> = oracle
             .iter()
             .zip(&single_trial)
@@ -110,18 +126,27 @@ struct Neuron<'a> {
 
 impl Neuron<'_> {
     fn to_average(&self) -> Option<f32> {
-        let mean = |of: &dyn Fn(usize) -> f64, rows: &[usize]| rows.iter().map(|&r| of(r)).sum::<f64>() / rows.len() as f64;
-        let pairs: Vec<(f64, f64)> =
-            self.repeats.iter().map(|rows| (mean(self.expected, rows), mean(self.observed, rows))).collect();
+        let mean = |of: &dyn Fn(usize) -> f64, rows: &[usize]| {
+            rows.iter().map(|&r| of(r)).sum::<f64>() / rows.len() as f64
+        };
+        let pairs: Vec<(f64, f64)> = self
+            .repeats
+            .iter()
+            .map(|rows| (mean(self.expected, rows), mean(self.observed, rows)))
+            .collect();
         correlation(pairs.into_iter()).map(|r| r as f32)
     }
 
     fn feve(&self) -> Option<f32> {
         let rows: Vec<usize> = self.repeats.iter().flatten().copied().collect();
-        let noise = self.repeats.iter().map(|rows| variance(self.observed, rows)).sum::<f64>() / self.repeats.len() as f64;
+        let noise = self.repeats.iter().map(|rows| variance(self.observed, rows)).sum::<f64>()
+            / self.repeats.len() as f64;
         let total = variance(self.observed, &rows);
-        let error = rows.iter().map(|&r| ((self.observed)(r) - (self.expected)(r)).powi(2)).sum::<f64>() / rows.len() as f64;
-        (total > 0.0 && (total - noise) / total >= LEAST_FEV).then(|| (1.0 - (error - noise) / (total - noise)) as f32)
+        let error =
+            rows.iter().map(|&r| ((self.observed)(r) - (self.expected)(r)).powi(2)).sum::<f64>()
+                / rows.len() as f64;
+        (total > 0.0 && (total - noise) / total >= LEAST_FEV)
+            .then(|| (1.0 - (error - noise) / (total - noise)) as f32)
     }
 }
 

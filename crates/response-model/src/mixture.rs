@@ -25,19 +25,29 @@ impl Mixture {
     /// and overconfident models are shrunk. The others go in steps of a quarter from one model
     /// alone to the other, each scaled for the smallest error, because the best predictor of single
     /// neurons need not be the best predictor of population geometry.
-    pub fn candidates(scan: &Scan, trials: &[usize], convolutional: &Array2<f32>, linear: &Array2<f32>) -> Vec<Self> {
+    pub fn candidates(
+        scan: &Scan,
+        trials: &[usize],
+        convolutional: &Array2<f32>,
+        linear: &Array2<f32>,
+    ) -> Vec<Self> {
         let neurons = scan.responses().ncols();
         let (mut levels, mut sums) = (Vec::with_capacity(neurons), [0.0f64; 5]);
         for n in 0..neurons {
             let rows: Vec<[f64; 3]> = trials
                 .iter()
                 .enumerate()
-                .map(|(row, trial)| [convolutional[(row, n)], linear[(row, n)], scan.responses()[(*trial, n)]].map(f64::from))
+                .map(|(row, trial)| {
+                    [convolutional[(row, n)], linear[(row, n)], scan.responses()[(*trial, n)]]
+                        .map(f64::from)
+                })
                 .collect();
             let mean = |k: usize| rows.iter().map(|row| row[k]).sum::<f64>() / rows.len() as f64;
             let means = [mean(0), mean(1), mean(2)];
             levels.push(means.map(|mean| mean as f32));
-            let product = |a: usize, b: usize| -> f64 { rows.iter().map(|row| (row[a] - means[a]) * (row[b] - means[b])).sum() };
+            let product = |a: usize, b: usize| -> f64 {
+                rows.iter().map(|row| (row[a] - means[a]) * (row[b] - means[b])).sum()
+            };
             let variance = product(2, 2);
             if variance > 0.0 {
                 for (sum, (a, b)) in sums.iter_mut().zip([(0, 0), (1, 1), (0, 1), (0, 2), (1, 2)]) {
@@ -45,8 +55,12 @@ impl Mixture {
                 }
             }
         }
-        let shares = [not_negative(sums)].into_iter().chain(PARTS.into_iter().filter_map(|part| in_parts(sums, part)));
-        shares.map(|[convolutional, linear]| Self { convolutional, linear, levels: levels.clone() }).collect()
+        let shares = [not_negative(sums)]
+            .into_iter()
+            .chain(PARTS.into_iter().filter_map(|part| in_parts(sums, part)));
+        shares
+            .map(|[convolutional, linear]| Self { convolutional, linear, levels: levels.clone() })
+            .collect()
     }
 
     /// Weight of the convolutional model.
@@ -74,8 +88,8 @@ fn alone(square: f64, product: f64) -> f64 {
     if square > 0.0 { (product / square).max(0.0) } else { 0.0 }
 }
 
-/// Weights in the ratio of both models' own best factors times `1 - part` and `part`, scaled for the
-/// smallest squared error; `None` if a model in the mixture has no information.
+/// Weights in the ratio of both models' own best factors times `1 - part` and `part`, scaled for
+/// the smallest squared error; `None` if a model in the mixture has no information.
 fn in_parts([aa, bb, ab, ar, br]: [f64; 5], part: f64) -> Option<[f64; 2]> {
     let (a, b) = ((1.0 - part) * alone(aa, ar), part * alone(bb, br));
     let gain = alone(a * a * aa + 2.0 * a * b * ab + b * b * bb, a * ar + b * br);
@@ -102,9 +116,16 @@ mod tests {
     #[test]
     fn a_mixture_in_given_parts_has_the_least_error_of_its_multiples() {
         let sums = [4.0, 2.0, 1.0, 2.0, 3.0];
-        assert_eq!((in_parts(sums, 0.0), in_parts(sums, 1.0)), (Some([0.5, 0.0]), Some([0.0, 1.5])), "each model alone");
+        assert_eq!(
+            (in_parts(sums, 0.0), in_parts(sums, 1.0)),
+            (Some([0.5, 0.0]), Some([0.0, 1.5])),
+            "each model alone"
+        );
         let [a, b] = in_parts(sums, 0.25).unwrap();
-        assert!((a / b - 0.75 * 0.5 / (0.25 * 1.5)).abs() < 1e-12, "the parts are as requested: {a} {b}");
+        assert!(
+            (a / b - 0.75 * 0.5 / (0.25 * 1.5)).abs() < 1e-12,
+            "the parts are as requested: {a} {b}"
+        );
         let error = |gain: f64| {
             let (a, b) = (gain * a, gain * b);
             4.0 * a * a + 2.0 * b * b + 2.0 * a * b - 4.0 * a - 6.0 * b
@@ -113,7 +134,10 @@ mod tests {
         // The second model is anticorrelated with the responses: it is in no mixture, and the first
         // is used alone.
         let against = [4.0, 2.0, 0.0, 2.0, -3.0];
-        assert_eq!((in_parts(against, 0.0), in_parts(against, 0.5), in_parts(against, 1.0)), (Some([0.5, 0.0]), None, None));
+        assert_eq!(
+            (in_parts(against, 0.0), in_parts(against, 0.5), in_parts(against, 1.0)),
+            (Some([0.5, 0.0]), None, None)
+        );
     }
 
     #[test]

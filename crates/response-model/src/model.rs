@@ -88,7 +88,10 @@ impl ResponseModel {
         let mut models = Vec::with_capacity(scans.len());
         let features = [core.channels(), core.extent(image.height), core.extent(image.width)];
         if features[1] == 0 || features[2] == 0 {
-            let found = format!("{:?} on images of {} x {} (height x width)", config.core.kernels, image.height, image.width);
+            let found = format!(
+                "{:?} on images of {} x {} (height x width)",
+                config.core.kernels, image.height, image.width
+            );
             let expected = "a first side within the image, or core.pad_input = true";
             return Err(Error::Configuration { key: "core.kernels", found, expected });
         }
@@ -102,7 +105,14 @@ impl ResponseModel {
             let v_a = vec![None; normalization.varies.len()];
             models.push(ScanModel { name, normalization, head, v_a });
         }
-        Ok(Self { config, image, core, scans: models, variables: variables::all(map), device: vars.device().clone() })
+        Ok(Self {
+            config,
+            image,
+            core,
+            scans: models,
+            variables: variables::all(map),
+            device: vars.device().clone(),
+        })
     }
 
     /// Number of scans.
@@ -140,7 +150,8 @@ impl ResponseModel {
     }
 
     /// Standard deviation of each neuron's responses over the training tier, but at least 1% of the
-    /// mean over neurons. Predictions and responses are divided by it to give all neurons one scale.
+    /// mean over neurons. Predictions and responses are divided by it to give all neurons one
+    /// scale.
     ///
     /// # Errors
     /// Returns [`Error::NoSuchScan`] if there is no scan of this number.
@@ -164,7 +175,9 @@ impl ResponseModel {
     /// Returns [`Error::NoSuchScan`] if there is no scan of this number.
     pub fn shifts(&self, scan: usize, pupil_center: &Array2<f32>) -> Result<Option<Vec<[f32; 2]>>> {
         let part = self.part(scan)?;
-        let (Some(shifter), Some(by)) = (&part.head.shifter, &part.normalization.pupil) else { return Ok(None) };
+        let (Some(shifter), Some(by)) = (&part.head.shifter, &part.normalization.pupil) else {
+            return Ok(None);
+        };
         let rows = rows(pupil_center, by, self.device())?;
         let shifts: Vec<Vec<f32>> = shifter.forward(&rows)?.to_vec2()?;
         Ok(Some(shifts.iter().map(|row| [row[0], row[1]]).collect()))
@@ -178,7 +191,10 @@ impl ResponseModel {
     /// Returns [`Error::NoSuchScan`] if there is no scan of this number.
     pub fn gains(&self, scan: usize, behavior: &Array2<f32>) -> Result<Option<Array2<f32>>> {
         let part = self.part(scan)?;
-        let (Some(modulator), Some(by)) = (&part.head.modulator, &part.normalization.behavior) else { return Ok(None) };
+        let (Some(modulator), Some(by)) = (&part.head.modulator, &part.normalization.behavior)
+        else {
+            return Ok(None);
+        };
         Ok(Some(array(&modulator.forward(&rows(behavior, by, self.device())?)?.exp()?)?))
     }
 
@@ -192,7 +208,8 @@ impl ResponseModel {
     pub fn filters(&self) -> Result<Array4<f32>> {
         let filters = self.core.filters()?;
         let shape = filters.dims4()?;
-        Ok(Array4::from_shape_vec(shape, filters.flatten_all()?.to_vec1()?).expect("as many values as the shape says"))
+        Ok(Array4::from_shape_vec(shape, filters.flatten_all()?.to_vec1()?)
+            .expect("as many values as the shape says"))
     }
 
     /// Features of normalized images at all scales, with the running statistics.
@@ -246,12 +263,21 @@ impl ResponseModel {
     }
 }
 
-pub(crate) fn rows(values: &Array2<f32>, by: &ColumnNormalization, device: &Device) -> Result<Tensor> {
-    let scaled: Vec<f32> = values.rows().into_iter().flat_map(|row| by.apply(row.iter()).collect::<Vec<_>>()).collect();
+pub(crate) fn rows(
+    values: &Array2<f32>,
+    by: &ColumnNormalization,
+    device: &Device,
+) -> Result<Tensor> {
+    let scaled: Vec<f32> = values
+        .rows()
+        .into_iter()
+        .flat_map(|row| by.apply(row.iter()).collect::<Vec<_>>())
+        .collect();
     Ok(Tensor::from_vec(scaled, (values.nrows(), by.columns()), device)?)
 }
 
 fn array(values: &Tensor) -> Result<Array2<f32>> {
     let shape = values.dims2()?;
-    Ok(Array2::from_shape_vec(shape, values.flatten_all()?.to_vec1()?).expect("a tensor has as many values as its shape says"))
+    Ok(Array2::from_shape_vec(shape, values.flatten_all()?.to_vec1()?)
+        .expect("a tensor has as many values as its shape says"))
 }

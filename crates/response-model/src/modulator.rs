@@ -20,7 +20,11 @@ pub(crate) struct Modulator {
 
 impl Modulator {
     /// The modulator of one scan.
-    pub(crate) fn new([covariates, hidden, neurons]: [usize; 3], vars: &VarBuilder, rng: &mut ChaCha8Rng) -> Result<Self> {
+    pub(crate) fn new(
+        [covariates, hidden, neurons]: [usize; 3],
+        vars: &VarBuilder,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Self> {
         let std = 0.5 / (covariates as f32).sqrt();
         Ok(Self {
             hidden: normal(vars, "hidden", &[covariates, hidden], std, rng)?,
@@ -53,7 +57,8 @@ mod tests {
     #[test]
     fn gain_is_one_at_the_mean_behavior() {
         let vars = VarBuilder::from_varmap(&VarMap::new(), DType::F32, &Device::Cpu);
-        let modulator = Modulator::new([3, 4, 6], &vars, &mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+        let modulator =
+            Modulator::new([3, 4, 6], &vars, &mut ChaCha8Rng::seed_from_u64(1)).unwrap();
         let behavior = Tensor::new(&[[0f32, 0.0, 0.0], [1.0, -1.0, 0.5]], &Device::Cpu).unwrap();
         let gains: Vec<Vec<f32>> = modulator.forward(&behavior).unwrap().to_vec2().unwrap();
         assert!(gains[0].iter().all(|g| *g == 0.0));

@@ -44,9 +44,12 @@ impl ResponseModel {
     pub fn network(&self, scan: usize) -> Result<ScanNetwork<'_>> {
         let part = self.part(scan)?;
         let by = &part.normalization;
-        let of = |value: &dyn Fn(usize) -> f32| Tensor::from_iter((0..by.varies.len()).map(value), self.device());
+        let of = |value: &dyn Fn(usize) -> f32| {
+            Tensor::from_iter((0..by.varies.len()).map(value), self.device())
+        };
         let scale = of(&|n| if by.varies[n] { by.response_std[n] } else { 0.0 })?;
-        let offset = of(&|n| if by.varies[n] { 0.0 } else { by.response_mean[n] * by.response_std[n] })?;
+        let offset =
+            of(&|n| if by.varies[n] { 0.0 } else { by.response_mean[n] * by.response_std[n] })?;
         Ok(ScanNetwork { model: self, part, scale, offset })
     }
 }

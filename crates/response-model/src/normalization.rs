@@ -6,8 +6,8 @@ use ndarray::Array2;
 use crate::config::{LossConfig, LossKind};
 use crate::error::{Error, Result};
 
-/// Lower bound of the divisor of responses, as a fraction of the mean standard deviation over neurons
-/// (as in the lab's loaders).
+/// Lower bound of the divisor of responses, as a fraction of the mean standard deviation over
+/// neurons (as in the lab's loaders).
 const LEAST_STD_SHARE: f64 = 0.01;
 
 /// Mean and standard deviation (ddof 0) of the pixels of the distinct training images.
@@ -47,7 +47,11 @@ impl ImageNormalization {
     }
 
     /// Statistics of `images`, each counted once.
-    pub(crate) fn of<'a>(height: usize, width: usize, images: impl Iterator<Item = &'a [f32]> + Clone) -> Self {
+    pub(crate) fn of<'a>(
+        height: usize,
+        width: usize,
+        images: impl Iterator<Item = &'a [f32]> + Clone,
+    ) -> Self {
         let (mean, std) = mean_std(images.flatten().copied());
         Self { height, width, mean: mean as f32, std: if std > 0.0 { std as f32 } else { 1.0 } }
     }
@@ -64,8 +68,17 @@ impl ScanNormalization {
         if trials.len() < 2 {
             let (scan_name, marked) = (scan.name().to_owned(), scan.trials_in(Tier::Train).len());
             return Err(match marked {
-                0 | 1 => Error::TooFewTrials { scan: scan_name, tier: Tier::Train.name(), found: marked, expected: 2 },
-                _ => Error::ValidateElsewhere { scan: scan_name, trials: marked, left_out: marked - trials.len() },
+                0 | 1 => Error::TooFewTrials {
+                    scan: scan_name,
+                    tier: Tier::Train.name(),
+                    found: marked,
+                    expected: 2,
+                },
+                _ => Error::ValidateElsewhere {
+                    scan: scan_name,
+                    trials: marked,
+                    left_out: marked - trials.len(),
+                },
             });
         }
         if loss.kind != LossKind::Gaussian && !loss.rectify_negative {
@@ -84,13 +97,29 @@ impl ScanNormalization {
         }
         let varies: Vec<bool> = stds.iter().map(|std| *std > 0.0).collect();
         if !varies.contains(&true) {
-            return Err(Error::NothingVaries { scan: scan.name().to_owned(), neurons, trials: trials.len() });
+            return Err(Error::NothingVaries {
+                scan: scan.name().to_owned(),
+                neurons,
+                trials: trials.len(),
+            });
         }
         let least = LEAST_STD_SHARE * stds.iter().sum::<f64>() / neurons as f64;
         let response_std: Vec<f32> = stds.iter().map(|std| std.max(least) as f32).collect();
-        let response_mean = means.iter().zip(&response_std).map(|(mean, std)| (mean / f64::from(*std)) as f32).collect();
-        let columns = |values: Option<&Array2<f32>>| values.map(|values| ColumnNormalization::of(values, trials));
-        Ok(Self { response_std, response_mean, varies, behavior: columns(scan.behavior()), pupil: columns(scan.pupil_center()) })
+        let response_mean = means
+            .iter()
+            .zip(&response_std)
+            .map(|(mean, std)| (mean / f64::from(*std)) as f32)
+            .collect();
+        let columns = |values: Option<&Array2<f32>>| {
+            values.map(|values| ColumnNormalization::of(values, trials))
+        };
+        Ok(Self {
+            response_std,
+            response_mean,
+            varies,
+            behavior: columns(scan.behavior()),
+            pupil: columns(scan.pupil_center()),
+        })
     }
 
     /// The same statistics, but with responses in the units of the scan.
@@ -116,19 +145,29 @@ impl ScanNormalization {
 
 impl ColumnNormalization {
     fn of(values: &Array2<f32>, trials: &[usize]) -> Self {
-        let statistics = values.columns().into_iter().map(|column| mean_std(trials.iter().map(|&t| column[t])));
-        let (mean, std) = statistics.map(|(mean, std)| (mean as f32, if std > 0.0 { std as f32 } else { 1.0 })).unzip();
+        let statistics =
+            values.columns().into_iter().map(|column| mean_std(trials.iter().map(|&t| column[t])));
+        let (mean, std) = statistics
+            .map(|(mean, std)| (mean as f32, if std > 0.0 { std as f32 } else { 1.0 }))
+            .unzip();
         Self { mean, std }
     }
 
     /// The first `columns` columns of `values`, z-scored over all rows, flattened.
     pub(crate) fn of_all(values: &Array2<f32>, columns: usize) -> Vec<f32> {
         let by = Self::of(values, &(0..values.nrows()).collect::<Vec<_>>());
-        values.rows().into_iter().flat_map(|row| by.apply(row.iter()).take(columns).collect::<Vec<_>>()).collect()
+        values
+            .rows()
+            .into_iter()
+            .flat_map(|row| by.apply(row.iter()).take(columns).collect::<Vec<_>>())
+            .collect()
     }
 
     /// Z-scores one row.
-    pub(crate) fn apply<'a>(&'a self, row: impl Iterator<Item = &'a f32> + 'a) -> impl Iterator<Item = f32> + 'a {
+    pub(crate) fn apply<'a>(
+        &'a self,
+        row: impl Iterator<Item = &'a f32> + 'a,
+    ) -> impl Iterator<Item = f32> + 'a {
         row.zip(self.mean.iter().zip(&self.std)).map(|(value, (mean, std))| (value - mean) / std)
     }
 

@@ -29,7 +29,9 @@ impl Output {
         Ok(match config.kind {
             OutputKind::Elu => Self::Elu,
             OutputKind::Softplus if config.learn_beta => {
-                Self::Softplus(Beta::Learned(variable(vars, "log_beta", &[1], || vec![config.beta.ln() as f32])?))
+                Self::Softplus(Beta::Learned(variable(vars, "log_beta", &[1], || {
+                    vec![config.beta.ln() as f32]
+                })?))
             }
             OutputKind::Softplus => Self::Softplus(Beta::Set(config.beta)),
         })
@@ -80,7 +82,8 @@ mod tests {
     const VALUES: [f32; 6] = [-50.0, -1.0, -1e-3, 1e-3, 2.0, 200.0];
 
     fn output(config: &OutputConfig) -> Output {
-        Output::new(config, &VarBuilder::from_varmap(&VarMap::new(), DType::F32, &Device::Cpu)).unwrap()
+        Output::new(config, &VarBuilder::from_varmap(&VarMap::new(), DType::F32, &Device::Cpu))
+            .unwrap()
     }
 
     #[test]
@@ -94,24 +97,40 @@ mod tests {
         };
         let cases: [(OutputConfig, Box<dyn Fn(f64) -> (f64, f64)>); 4] = [
             (OutputConfig::default(), Box::new(elu)),
-            (OutputConfig { kind: OutputKind::Softplus, beta: 1.0, learn_beta: false }, Box::new(softplus(1.0))),
-            (OutputConfig { kind: OutputKind::Softplus, beta: 2.5, learn_beta: false }, Box::new(softplus(2.5))),
-            (OutputConfig { kind: OutputKind::Softplus, beta: 0.5, learn_beta: true }, Box::new(softplus(0.5))),
+            (
+                OutputConfig { kind: OutputKind::Softplus, beta: 1.0, learn_beta: false },
+                Box::new(softplus(1.0)),
+            ),
+            (
+                OutputConfig { kind: OutputKind::Softplus, beta: 2.5, learn_beta: false },
+                Box::new(softplus(2.5)),
+            ),
+            (
+                OutputConfig { kind: OutputKind::Softplus, beta: 0.5, learn_beta: true },
+                Box::new(softplus(0.5)),
+            ),
         ];
         for (config, definition) in cases {
             let x = Var::new(&VALUES, &Device::Cpu).unwrap();
             let y = output(&config).forward(&x).unwrap();
-            let gradient = y.sum_all().unwrap().backward().unwrap().get(&x).unwrap().to_vec1::<f32>().unwrap();
+            let gradient =
+                y.sum_all().unwrap().backward().unwrap().get(&x).unwrap().to_vec1::<f32>().unwrap();
             for ((x, y), g) in VALUES.iter().zip(y.to_vec1::<f32>().unwrap()).zip(gradient) {
                 let (value, slope) = definition(f64::from(*x));
-                assert!((f64::from(y) - value).abs() < 1e-5 && (f64::from(g) - slope).abs() < 1e-3, "{config:?} {x}: {y} {g}");
+                assert!(
+                    (f64::from(y) - value).abs() < 1e-5 && (f64::from(g) - slope).abs() < 1e-3,
+                    "{config:?} {x}: {y} {g}"
+                );
             }
         }
     }
 
     #[test]
     fn the_inverse_gives_the_rate_again() {
-        for config in [OutputConfig::default(), OutputConfig { kind: OutputKind::Softplus, beta: 1.7, learn_beta: true }] {
+        for config in [
+            OutputConfig::default(),
+            OutputConfig { kind: OutputKind::Softplus, beta: 1.7, learn_beta: true },
+        ] {
             for rate in [0.01f32, 0.4, 1.0, 3.0, 60.0] {
                 let x = Tensor::new(&[config.inverse(rate)], &Device::Cpu).unwrap();
                 let found = output(&config).forward(&x).unwrap().to_vec1::<f32>().unwrap()[0];

@@ -48,9 +48,11 @@ pub(crate) struct Covariates {
 
 impl<'a> Presentations<'a> {
     pub(crate) fn new(scans: &'a [&'a Scan]) -> Result<Self> {
-        let images = StimulusSet::union(&scans.iter().map(|scan| scan.stimuli()).collect::<Vec<_>>())?;
+        let images =
+            StimulusSet::union(&scans.iter().map(|scan| scan.stimuli()).collect::<Vec<_>>())?;
         let training_trials = TrainingTrials::of(scans);
-        let validation_trials: Vec<Vec<usize>> = scans.iter().map(|scan| scan.trials_in(Tier::Validation)).collect();
+        let validation_trials: Vec<Vec<usize>> =
+            scans.iter().map(|scan| scan.trials_in(Tier::Validation)).collect();
         let training = present(scans, &images, training_trials.trials());
         let validation = present(scans, &images, &validation_trials);
         Ok(Self { scans, images, training_trials, training, validation })
@@ -95,7 +97,8 @@ impl<'a> Presentations<'a> {
         model: &ResponseModel,
         weight: f32,
     ) -> Result<Option<ScanBatch>> {
-        let (by, loss, device) = (&model.scans[scan].normalization, &model.config.loss, model.device());
+        let (by, loss, device) =
+            (&model.scans[scan].normalization, &model.config.loss, model.device());
         let trials: Vec<Option<usize>> = presentations.iter().map(|p| p.trials[scan]).collect();
         if trials.iter().all(Option::is_none) {
             return Ok(None);
@@ -108,7 +111,8 @@ impl<'a> Presentations<'a> {
             match trial {
                 Some(trial) => {
                     responses.extend(by.responses(recorded.responses().row(*trial).iter(), loss));
-                    weights.extend(by.varies.iter().map(|&varies| if varies { weight } else { 0.0 }));
+                    weights
+                        .extend(by.varies.iter().map(|&varies| if varies { weight } else { 0.0 }));
                 }
                 None => {
                     responses.resize(responses.len() + neurons, 0.0);
@@ -137,7 +141,12 @@ pub(crate) fn image_batch<'a>(
 }
 
 /// Z-scored covariates of `trials`; zero, the training mean, for missing trials.
-pub(crate) fn covariates(scan: &Scan, trials: &[Option<usize>], by: &ScanNormalization, device: &Device) -> Result<Covariates> {
+pub(crate) fn covariates(
+    scan: &Scan,
+    trials: &[Option<usize>],
+    by: &ScanNormalization,
+    device: &Device,
+) -> Result<Covariates> {
     let gather = |values: Option<&ndarray::Array2<f32>>, by: &Option<ColumnNormalization>| {
         let (Some(values), Some(by)) = (values, by) else { return Ok(None) };
         let mut rows = Vec::with_capacity(trials.len() * by.columns());
@@ -149,7 +158,10 @@ pub(crate) fn covariates(scan: &Scan, trials: &[Option<usize>], by: &ScanNormali
         }
         Tensor::from_vec(rows, (trials.len(), by.columns()), device).map(Some)
     };
-    Ok(Covariates { behavior: gather(scan.behavior(), &by.behavior)?, pupil: gather(scan.pupil_center(), &by.pupil)? })
+    Ok(Covariates {
+        behavior: gather(scan.behavior(), &by.behavior)?,
+        pupil: gather(scan.pupil_center(), &by.pupil)?,
+    })
 }
 
 /// The presentations of the given trials of each scan.
@@ -157,7 +169,8 @@ fn present(scans: &[&Scan], images: &StimulusSet, trials: &[Vec<usize>]) -> Vec<
     let mut of_image: Vec<Vec<Vec<usize>>> = vec![vec![Vec::new(); scans.len()]; images.len()];
     for (s, (scan, trials)) in scans.iter().zip(trials).enumerate() {
         let ids = scan.stimuli().ids();
-        let in_union: Vec<usize> = ids.iter().map(|id| images.position(*id).expect("the union has every image")).collect();
+        let in_union: Vec<usize> =
+            ids.iter().map(|id| images.position(*id).expect("the union has every image")).collect();
         for trial in trials {
             of_image[in_union[scan.trial_image()[*trial]]][s].push(*trial);
         }

@@ -66,9 +66,14 @@ impl ContrastMaps {
             for o in 0..OCTAVES {
                 // The first octave uses stride 2, since the maps are averaged anyway.
                 let stride = if o == 0 { 2 } else { 1 };
-                let values = conv2d(&octave, &bank, Conv2dGeometry { stride, padding: SIDE / 2, ..Default::default() })?;
+                let values = conv2d(
+                    &octave,
+                    &bank,
+                    Conv2dGeometry { stride, padding: SIDE / 2, ..Default::default() },
+                )?;
                 let even = values.narrow(1, 0, ORIENTATIONS)?.sqr()?;
-                let energy = (even + values.narrow(1, ORIENTATIONS, ORIENTATIONS)?.sqr()?)?.sqrt()?;
+                let energy =
+                    (even + values.narrow(1, ORIENTATIONS, ORIENTATIONS)?.sqr()?)?.sqrt()?;
                 if o + 1 < OCTAVES {
                     all.push(area_pool(&energy, 2)?);
                     octave = area_pool(&octave, 2)?;
@@ -85,12 +90,19 @@ impl ContrastMaps {
 
     /// Initial positions of the neurons with `responses` `[trials, neurons]` to the images `images`
     /// of these maps.
-    pub(crate) fn starts(&self, images: &[usize], responses: &[f32], neurons: usize) -> Result<Vec<Start>> {
+    pub(crate) fn starts(
+        &self,
+        images: &[usize],
+        responses: &[f32],
+        neurons: usize,
+    ) -> Result<Vec<Start>> {
         let cells = self.rows * self.columns;
         let features = MAPS * cells;
         let trials = images.len();
         let mut x = Vec::with_capacity(trials * features);
-        images.iter().for_each(|&i| x.extend_from_slice(&self.values[i * features..(i + 1) * features]));
+        images
+            .iter()
+            .for_each(|&i| x.extend_from_slice(&self.values[i * features..(i + 1) * features]));
         standardize(&mut x, features);
         let mut r = responses.to_vec();
         standardize(&mut r, neurons);
@@ -124,13 +136,15 @@ impl ContrastMaps {
     fn peak(&self, score: &[f64], least: f64) -> Start {
         let (rows, columns) = (self.rows, self.columns);
         let around = |r: usize, c: usize| {
-            let (rs, cs) = (r.saturating_sub(1)..(r + 2).min(rows), c.saturating_sub(1)..(c + 2).min(columns));
+            let (rs, cs) =
+                (r.saturating_sub(1)..(r + 2).min(rows), c.saturating_sub(1)..(c + 2).min(columns));
             rs.flat_map(move |r| cs.clone().map(move |c| (r, c)))
         };
         let smoothed = |r: usize, c: usize| {
             let weight = |(i, j): (usize, usize)| [1.0, 0.5, 0.25][r.abs_diff(i) + c.abs_diff(j)];
-            let (sum, norm) = around(r, c)
-                .fold((0.0, 0.0), |(sum, norm), at| (sum + weight(at) * score[at.0 * columns + at.1], norm + weight(at)));
+            let (sum, norm) = around(r, c).fold((0.0, 0.0), |(sum, norm), at| {
+                (sum + weight(at) * score[at.0 * columns + at.1], norm + weight(at))
+            });
             sum / norm
         };
         let mut best = (0, 0, f64::NEG_INFINITY);
@@ -151,8 +165,11 @@ impl ContrastMaps {
             mass += m;
         }
         // A cell covers 4 pixels, even if the border cuts the last one.
-        let unit = |cell: f64, pixels: usize| ((cell + 0.5) * 8.0 / pixels as f64 - 1.0).clamp(-1.0, 1.0) as f32;
-        let position = [unit(c as f64 + x / mass, self.width), unit(r as f64 + y / mass, self.height)];
+        let unit = |cell: f64, pixels: usize| {
+            ((cell + 0.5) * 8.0 / pixels as f64 - 1.0).clamp(-1.0, 1.0) as f32
+        };
+        let position =
+            [unit(c as f64 + x / mass, self.width), unit(r as f64 + y / mass, self.height)];
         Start { position, clear: value > least }
     }
 }
@@ -168,20 +185,28 @@ struct Whitening {
 
 impl Whitening {
     fn new(covariance: &[Vec<f32>]) -> Self {
-        let mut ridged: Vec<Vec<f64>> = covariance.iter().map(|row| row.iter().map(|&c| f64::from(c)).collect()).collect();
+        let mut ridged: Vec<Vec<f64>> =
+            covariance.iter().map(|row| row.iter().map(|&c| f64::from(c)).collect()).collect();
         (0..ridged.len()).for_each(|i| ridged[i][i] += RIDGE);
         let inverse = inverse(ridged);
         let chance = inverse.iter().map(|row| {
-            let through = |j: usize| covariance[j].iter().zip(row).map(|(&c, a)| f64::from(c) * a).sum::<f64>();
+            let through = |j: usize| {
+                covariance[j].iter().zip(row).map(|(&c, a)| f64::from(c) * a).sum::<f64>()
+            };
             row.iter().enumerate().map(|(j, a)| a * through(j)).sum::<f64>().max(1e-12).sqrt()
         });
         Self { chance: chance.collect(), inverse }
     }
 
     /// Coefficients of one neuron in standard deviations under the null.
-    fn deviations<'a>(&'a self, correlations: &'a [f32], trials: usize) -> impl Iterator<Item = f64> + 'a {
+    fn deviations<'a>(
+        &'a self,
+        correlations: &'a [f32],
+        trials: usize,
+    ) -> impl Iterator<Item = f64> + 'a {
         self.inverse.iter().zip(&self.chance).map(move |(row, chance)| {
-            let coefficient: f64 = row.iter().zip(correlations).map(|(a, &c)| a * f64::from(c)).sum();
+            let coefficient: f64 =
+                row.iter().zip(correlations).map(|(a, &c)| a * f64::from(c)).sum();
             coefficient / chance * (trials as f64).sqrt()
         })
     }
@@ -208,14 +233,18 @@ fn inverse(mut matrix: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
 fn gabor_bank() -> Result<Tensor> {
     let (half, sigma) = ((SIDE / 2) as f64, 0.35 / FREQUENCY);
     let (x, y) = (|i: usize| (i % SIDE) as f64 - half, |i: usize| (i / SIDE) as f64 - half);
-    let envelope: Vec<f64> = (0..SIDE * SIDE).map(|i| (-(x(i).powi(2) + y(i).powi(2)) / (2.0 * sigma * sigma)).exp()).collect();
+    let envelope: Vec<f64> = (0..SIDE * SIDE)
+        .map(|i| (-(x(i).powi(2) + y(i).powi(2)) / (2.0 * sigma * sigma)).exp())
+        .collect();
     let mut bank = Vec::new();
     for phase in [0.0, FRAC_PI_2] {
         for o in 0..ORIENTATIONS {
             let (sin, cos) = (PI * o as f64 / ORIENTATIONS as f64).sin_cos();
             let wave = |i: usize| (2.0 * PI * FREQUENCY * (x(i) * cos + y(i) * sin) + phase).cos();
-            let offset = (0..SIDE * SIDE).map(|i| envelope[i] * wave(i)).sum::<f64>() / envelope.iter().sum::<f64>();
-            let filter: Vec<f64> = (0..SIDE * SIDE).map(|i| envelope[i] * (wave(i) - offset)).collect();
+            let offset = (0..SIDE * SIDE).map(|i| envelope[i] * wave(i)).sum::<f64>()
+                / envelope.iter().sum::<f64>();
+            let filter: Vec<f64> =
+                (0..SIDE * SIDE).map(|i| envelope[i] * (wave(i) - offset)).collect();
             let norm = filter.iter().map(|v| v * v).sum::<f64>().sqrt();
             bank.extend(filter.iter().map(|v| (v / norm) as f32));
         }
@@ -254,10 +283,12 @@ mod tests {
     #[test]
     fn inverse_times_matrix_is_one() {
         let mut rng = ChaCha8Rng::seed_from_u64(2);
-        let root: Vec<Vec<f64>> = (0..7).map(|_| (0..7).map(|_| rng.random_range(-1.0..1.0)).collect()).collect();
+        let root: Vec<Vec<f64>> =
+            (0..7).map(|_| (0..7).map(|_| rng.random_range(-1.0..1.0)).collect()).collect();
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         let square = |i: usize, j: usize| dot(&root[i], &root[j]) + f64::from(u8::from(i == j));
-        let matrix: Vec<Vec<f64>> = (0..7).map(|i| (0..7).map(|j| square(i, j)).collect()).collect();
+        let matrix: Vec<Vec<f64>> =
+            (0..7).map(|i| (0..7).map(|j| square(i, j)).collect()).collect();
         for (i, row) in inverse(matrix.clone()).iter().enumerate() {
             for j in 0..7 {
                 assert!((dot(row, &matrix[j]) - f64::from(u8::from(i == j))).abs() < 1e-12);
@@ -275,11 +306,14 @@ mod tests {
         let mut responses = Vec::new();
         for image in pixels.chunks_mut(height * width) {
             let light: f32 = rng.random_range(-0.3..0.3);
-            let patch = |rng: &mut ChaCha8Rng| (0..60).map(|_| rng.random_range(0.0..1.0f32)).collect::<Vec<_>>();
+            let patch = |rng: &mut ChaCha8Rng| {
+                (0..60).map(|_| rng.random_range(0.0..1.0f32)).collect::<Vec<_>>()
+            };
             let (contrast, luminance) = (patch(&mut rng), patch(&mut rng));
             for (i, pixel) in image.iter_mut().enumerate() {
                 let cell = (i / width / 4) * 10 + i % width / 4;
-                *pixel = light + 0.3 * luminance[cell] + contrast[cell] * rng.random_range(-1.0..1.0f32);
+                *pixel =
+                    light + 0.3 * luminance[cell] + contrast[cell] * rng.random_range(-1.0..1.0f32);
             }
             responses.extend([2.0 * contrast[23], 2.0 * contrast[47], light + 2.0 * luminance[16]]);
             responses.push(rng.random_range(0.0..1.0f32));
@@ -288,9 +322,13 @@ mod tests {
         let maps = ContrastMaps::new([Ok(all)].into_iter()).unwrap();
         let starts = maps.starts(&(0..images).collect::<Vec<_>>(), &responses, 4).unwrap();
         for (start, cell) in starts.iter().zip([23, 47, 16]) {
-            let (x, y) = ((start.position[0] + 1.0) / 2.0 * 40.0, (start.position[1] + 1.0) / 2.0 * 22.0);
+            let (x, y) =
+                ((start.position[0] + 1.0) / 2.0 * 40.0, (start.position[1] + 1.0) / 2.0 * 22.0);
             let (at_x, at_y) = ((cell % 10 * 4) as f32 + 2.0, (cell / 10 * 4) as f32 + 2.0);
-            assert!(start.clear && (x - at_x).hypot(y - at_y) < 3.0, "cell {cell}: {x} {y}, {start:?}");
+            assert!(
+                start.clear && (x - at_x).hypot(y - at_y) < 3.0,
+                "cell {cell}: {x} {y}, {start:?}"
+            );
         }
         assert!(!starts[3].clear);
         let mean = starts[..3].iter().map(|s| s.position[0]).sum::<f32>() / 3.0;

@@ -53,22 +53,33 @@ impl ResponseModel {
             });
         }
         let shifts = match recorded.pupil_center() {
-            Some(pupil) => self.shifts(scan, pupil)?.map(|fitted| self.axes(pupil.view(), &fitted, truth)),
+            Some(pupil) => {
+                self.shifts(scan, pupil)?.map(|fitted| self.axes(pupil.view(), &fitted, truth))
+            }
             None => None,
         };
         let gains = match recorded.behavior() {
-            Some(behavior) => self.gains(scan, behavior)?.map(|fitted| of_neurons(behavior.view(), fitted.view(), truth)),
+            Some(behavior) => self
+                .gains(scan, behavior)?
+                .map(|fitted| of_neurons(behavior.view(), fitted.view(), truth)),
             None => None,
         };
         Ok(Recovery { shifts, gains })
     }
 
-    fn axes(&self, pupil: ArrayView2<f32>, fitted: &[[f32; 2]], truth: &Truth) -> [Vec<(f64, f64)>; 2] {
+    fn axes(
+        &self,
+        pupil: ArrayView2<f32>,
+        fitted: &[[f32; 2]],
+        truth: &Truth,
+    ) -> [Vec<(f64, f64)>; 2] {
         let half = [self.image.width as f64 / 2.0, self.image.height as f64 / 2.0];
         [0, 1].map(|axis| {
             let true_shift = |row: ArrayView1<f32>| truth.constants().shift([row[0], row[1]])[axis];
             let pairs = pupil.rows().into_iter().zip(fitted);
-            pairs.map(|(row, fitted)| (true_shift(row), half[axis] * f64::from(fitted[axis]))).collect()
+            pairs
+                .map(|(row, fitted)| (true_shift(row), half[axis] * f64::from(fitted[axis])))
+                .collect()
         })
     }
 }
@@ -77,7 +88,8 @@ fn of_neurons(behavior: ArrayView2<f32>, fitted: ArrayView2<f32>, truth: &Truth)
     let responsive = truth.neurons().iter().enumerate().filter(|(_, cell)| cell.responsive);
     responsive
         .filter_map(|(neuron, cell)| {
-            let true_log = |row: ArrayView1<f32>| truth.constants().log_gain(cell, [row[0], row[1], row[2]]);
+            let true_log =
+                |row: ArrayView1<f32>| truth.constants().log_gain(cell, [row[0], row[1], row[2]]);
             let trials = behavior.rows().into_iter().zip(fitted.column(neuron));
             correlation(trials.map(|(row, gain)| (true_log(row), f64::from(gain.ln()))))
         })

@@ -54,8 +54,11 @@ impl ResponseModel {
     /// # Errors
     /// Returns [`Error::File`](crate::Error::File) if a file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let mut tensors: BTreeMap<String, Tensor> =
-            self.variables.iter().map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect();
+        let mut tensors: BTreeMap<String, Tensor> = self
+            .variables
+            .iter()
+            .map(|(name, var)| (name.clone(), var.as_tensor().clone()))
+            .collect();
         let mut add = |name: String, values: &[f32]| -> Result<()> {
             tensors.insert(name, Tensor::new(values, &Device::Cpu)?);
             Ok(())
@@ -65,7 +68,9 @@ impl ResponseModel {
         for (s, part) in self.scans.iter().enumerate() {
             let name = |what: &str| format!("scan{s}.{what}");
             let by = &part.normalization;
-            let flag = |flags: Vec<bool>| flags.into_iter().map(|f| f32::from(u8::from(f))).collect::<Vec<_>>();
+            let flag = |flags: Vec<bool>| {
+                flags.into_iter().map(|f| f32::from(u8::from(f))).collect::<Vec<_>>()
+            };
             add(name("response_std"), &by.response_std)?;
             add(name("response_mean"), &by.response_mean)?;
             add(name("varies"), &flag(by.varies.clone()))?;
@@ -77,7 +82,9 @@ impl ResponseModel {
                     add(name(&format!("{what}_std")), &columns.std)?;
                 }
             }
-            let columns = |columns: &Option<ColumnNormalization>| columns.as_ref().map_or(0, ColumnNormalization::columns);
+            let columns = |columns: &Option<ColumnNormalization>| {
+                columns.as_ref().map_or(0, ColumnNormalization::columns)
+            };
             scans.push(ScanHeader {
                 name: part.name.clone(),
                 neurons: by.varies.len(),
@@ -86,7 +93,8 @@ impl ResponseModel {
             });
         }
         let ImageNormalization { height, width, .. } = self.image;
-        let header = Header { format: FORMAT.to_owned(), config: self.config.clone(), height, width, scans };
+        let header =
+            Header { format: FORMAT.to_owned(), config: self.config.clone(), height, width, scans };
         json::write(&path.with_extension("json"), &header)?;
         Ok(archive::write(path, &header, tensors)?)
     }
@@ -114,19 +122,28 @@ impl ResponseModel {
         let size = [header.height, header.width];
         if !size.iter().all(|side| (1..=LARGEST_SIDE).contains(side)) {
             let expected = format!("sizes from 1 to {LARGEST_SIDE}");
-            return Err(archive.mismatch("metadata, height and width", expected, format!("{size:?}")).into());
+            return Err(archive
+                .mismatch("metadata, height and width", expected, format!("{size:?}"))
+                .into());
         }
         let mean_std = archive.values::<f32>("image.mean_std", &[2])?;
-        let image = ImageNormalization { height: header.height, width: header.width, mean: mean_std[0], std: mean_std[1] };
+        let image = ImageNormalization {
+            height: header.height,
+            width: header.width,
+            mean: mean_std[0],
+            std: mean_std[1],
+        };
         let mut descriptions = Vec::new();
         let mut validation = Vec::new();
         for (s, scan) in header.scans.iter().enumerate() {
-            let vector = |what: &str, len| archive.values::<f32>(&format!("scan{s}.{what}"), &[len]);
+            let vector =
+                |what: &str, len| archive.values::<f32>(&format!("scan{s}.{what}"), &[len]);
             let columns = |what: &str, len: usize| -> Result<Option<ColumnNormalization>> {
                 if len == 0 {
                     return Ok(None);
                 }
-                let (mean, std) = (vector(&format!("{what}_mean"), len)?, vector(&format!("{what}_std"), len)?);
+                let (mean, std) =
+                    (vector(&format!("{what}_mean"), len)?, vector(&format!("{what}_std"), len)?);
                 Ok(Some(ColumnNormalization { mean, std }))
             };
             let normalization = ScanNormalization {
@@ -147,7 +164,8 @@ impl ResponseModel {
                 zero_shares: vec![0.5; scan.neurons],
             });
         }
-        let mut model = Self::held_by(&archive, header.config.clone(), image, descriptions, device)?;
+        let mut model =
+            Self::held_by(&archive, header.config.clone(), image, descriptions, device)?;
         variables::restore(&model.variables, &file::state(&archive, "", &model.variables)?)?;
         for (part, v_a) in model.scans.iter_mut().zip(validation) {
             part.v_a = v_a;

@@ -33,7 +33,11 @@ struct Hidden {
 
 impl Shifter {
     /// The shifter of one scan.
-    pub(crate) fn new(config: &ShifterConfig, vars: &VarBuilder, rng: &mut ChaCha8Rng) -> Result<Self> {
+    pub(crate) fn new(
+        config: &ShifterConfig,
+        vars: &VarBuilder,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Self> {
         let (hidden, inputs) = match config.kind {
             ShifterKind::Affine => (None, 2),
             ShifterKind::Perceptron => {
@@ -52,7 +56,9 @@ impl Shifter {
     fn uncentered(&self, pupil: &Tensor) -> Result<Tensor> {
         let shifts = match &self.hidden {
             None => pupil.matmul(&self.output)?,
-            Some(Hidden { weights, bias }) => pupil.matmul(weights)?.broadcast_add(bias)?.tanh()?.matmul(&self.output)?,
+            Some(Hidden { weights, bias }) => {
+                pupil.matmul(weights)?.broadcast_add(bias)?.tanh()?.matmul(&self.output)?
+            }
         };
         shifts.tanh()? * REACH
     }
@@ -106,7 +112,9 @@ mod tests {
             assert!(mean.abs() < 1e-6, "{mean}");
         }
         let trained: Vec<Vec<f32>> = shifter.train(&pupil, &pupil).unwrap().to_vec2().unwrap();
-        for (a, b) in trained.iter().flatten().zip(shifts.to_vec2::<f32>().unwrap().iter().flatten()) {
+        for (a, b) in
+            trained.iter().flatten().zip(shifts.to_vec2::<f32>().unwrap().iter().flatten())
+        {
             assert!((a - b).abs() < 1e-6);
         }
     }

@@ -42,7 +42,11 @@ pub(crate) fn slope(pairs: &[(f64, f64)]) -> Option<f64> {
 
 /// `figure` of `items` with its seeded bootstrap interval over the items; `None` if the figure is
 /// undefined.
-pub(crate) fn bootstrap<T: Copy>(items: &[T], figure: impl Fn(&[T]) -> Option<f64>, seed: u64) -> Option<Interval> {
+pub(crate) fn bootstrap<T: Copy>(
+    items: &[T],
+    figure: impl Fn(&[T]) -> Option<f64>,
+    seed: u64,
+) -> Option<Interval> {
     let value = figure(items)?;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut sample = Vec::with_capacity(items.len());
@@ -74,7 +78,10 @@ mod tests {
     fn bootstrap_surrounds_the_median_and_repeats() {
         let values: Vec<f64> = (0..101).map(f64::from).collect();
         let a = bootstrap(&values, median, 5).unwrap();
-        assert!(a.value == 50.0 && (30.0..50.0).contains(&a.low) && (50.0..70.0).contains(&a.high), "{a:?}");
+        assert!(
+            a.value == 50.0 && (30.0..50.0).contains(&a.low) && (50.0..70.0).contains(&a.high),
+            "{a:?}"
+        );
         assert_eq!(Some(a), bootstrap(&values, median, 5));
         assert_eq!(bootstrap(&[], median, 5), None);
     }

@@ -21,14 +21,22 @@ pub struct TrainingTrials {
 impl TrainingTrials {
     /// The training trials of a fit of `scans`.
     pub fn of(scans: &[&Scan]) -> Self {
-        let image = |scan: &Scan, trial: usize| -> ImageId { scan.stimuli().ids()[scan.trial_image()[trial]] };
-        let validating: HashSet<ImageId> =
-            scans.iter().flat_map(|scan| scan.trials_in(Tier::Validation).into_iter().map(|trial| image(scan, trial))).collect();
+        let image = |scan: &Scan, trial: usize| -> ImageId {
+            scan.stimuli().ids()[scan.trial_image()[trial]]
+        };
+        let validating: HashSet<ImageId> = scans
+            .iter()
+            .flat_map(|scan| {
+                scan.trials_in(Tier::Validation).into_iter().map(|trial| image(scan, trial))
+            })
+            .collect();
         let (trials, left_out) = scans
             .iter()
             .map(|scan| {
-                let (left_out, trains): (Vec<usize>, Vec<usize>) =
-                    scan.trials_in(Tier::Train).into_iter().partition(|trial| validating.contains(&image(scan, *trial)));
+                let (left_out, trains): (Vec<usize>, Vec<usize>) = scan
+                    .trials_in(Tier::Train)
+                    .into_iter()
+                    .partition(|trial| validating.contains(&image(scan, *trial)));
                 (trains, left_out.len())
             })
             .unzip();

@@ -18,7 +18,12 @@ pub(crate) type State = BTreeMap<String, Tensor>;
 
 /// The variable `name` of `shape`, from `vars` if it exists there, else a new one with initial
 /// values `start`.
-pub(crate) fn variable(vars: &VarBuilder, name: &str, shape: &[usize], start: impl FnOnce() -> Vec<f32>) -> Result<Var> {
+pub(crate) fn variable(
+    vars: &VarBuilder,
+    name: &str,
+    shape: &[usize],
+    start: impl FnOnce() -> Vec<f32>,
+) -> Result<Var> {
     let held = vars.contains_tensor(name);
     let var = Var::from_tensor(&vars.get(shape, name)?)?;
     if !held {
@@ -28,9 +33,17 @@ pub(crate) fn variable(vars: &VarBuilder, name: &str, shape: &[usize], start: im
 }
 
 /// Like [`variable`], initialized with normal values of standard deviation `std`.
-pub(crate) fn normal(vars: &VarBuilder, name: &str, shape: &[usize], std: f32, rng: &mut ChaCha8Rng) -> Result<Var> {
+pub(crate) fn normal(
+    vars: &VarBuilder,
+    name: &str,
+    shape: &[usize],
+    std: f32,
+    rng: &mut ChaCha8Rng,
+) -> Result<Var> {
     let count = shape.iter().product();
-    variable(vars, name, shape, || (0..count).map(|_| std * rng.sample::<f32, _>(StandardNormal)).collect())
+    variable(vars, name, shape, || {
+        (0..count).map(|_| std * rng.sample::<f32, _>(StandardNormal)).collect()
+    })
 }
 
 /// All variables of `map`.
@@ -40,7 +53,10 @@ pub(crate) fn all(map: &VarMap) -> Variables {
 
 /// A copy of all values.
 pub(crate) fn state(variables: &Variables) -> Result<State> {
-    variables.iter().map(|(name, var)| Ok((name.clone(), var.as_tensor().copy()?.detach()))).collect()
+    variables
+        .iter()
+        .map(|(name, var)| Ok((name.clone(), var.as_tensor().copy()?.detach())))
+        .collect()
 }
 
 /// Sets all variables to a state with the same names and shapes, from any device.

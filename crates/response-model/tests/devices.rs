@@ -16,7 +16,10 @@ fn device() -> Option<Device> {
         Err(error) => {
             // The first line only, since a backtrace may follow.
             let error = error.to_string();
-            println!("response model: skipped, no CUDA device: {}", error.lines().next().unwrap_or_default());
+            println!(
+                "response model: skipped, no CUDA device: {}",
+                error.lines().next().unwrap_or_default()
+            );
         }
     }
     #[cfg(not(feature = "cuda"))]
@@ -34,7 +37,12 @@ fn run(device: &Device, scan: &Scan, checkpoint: &Path) -> (Vec<f64>, ResponseMo
             losses.push(train_loss);
         }
     };
-    let options = FitOptions { device: device.clone(), seed: 1, checkpoint: Some(checkpoint), observer: Some(&mut observer) };
+    let options = FitOptions {
+        device: device.clone(),
+        seed: 1,
+        checkpoint: Some(checkpoint),
+        observer: Some(&mut observer),
+    };
     let model = fit(&[scan], &config, options);
     (losses, model.unwrap())
 }
@@ -48,7 +56,9 @@ fn a_fit_on_a_device_takes_the_course_of_the_cpus() {
             0.5 + 0.5 * (0.4 * (x * angle.cos() + y * angle.sin()) + image as f32).sin()
         })
     };
-    let set = |images: std::ops::Range<usize>| StimulusSet::new(18, 32, images.flat_map(grating).collect()).unwrap();
+    let set = |images: std::ops::Range<usize>| {
+        StimulusSet::new(18, 32, images.flat_map(grating).collect()).unwrap()
+    };
     let simulation = SimulationConfig { neurons: 12, ..Default::default() };
     let scan = simulate("sim", &set(0..60), &set(60..64), &simulation).unwrap().scan;
     let folder = tempfile::tempdir().unwrap();
@@ -56,11 +66,19 @@ fn a_fit_on_a_device_takes_the_course_of_the_cpus() {
     let (losses, found) = run(&device, &scan, &checkpoint("device"));
     let (expected_losses, expected) = run(&Device::Cpu, &scan, &checkpoint("cpu"));
     for (found, expected) in losses.iter().zip(&expected_losses) {
-        assert!((found - expected).abs() <= 1e-2 * expected.abs(), "loss {found}, expected {expected}");
+        assert!(
+            (found - expected).abs() <= 1e-2 * expected.abs(),
+            "loss {found}, expected {expected}"
+        );
     }
-    let rates = |model: &ResponseModel| model.predict(0, scan.stimuli()).unwrap().values().iter().copied().collect::<Vec<f32>>();
+    let rates = |model: &ResponseModel| {
+        model.predict(0, scan.stimuli()).unwrap().values().iter().copied().collect::<Vec<f32>>()
+    };
     for (found, expected) in rates(&found).iter().zip(rates(&expected)) {
-        assert!((found - expected).abs() <= 0.05 * expected.abs().max(0.1), "rate {found}, expected {expected}");
+        assert!(
+            (found - expected).abs() <= 0.05 * expected.abs().max(0.1),
+            "rate {found}, expected {expected}"
+        );
     }
     let (_, again) = run(&device, &scan, &checkpoint("again"));
     let path = folder.path().join("model.safetensors");
@@ -70,5 +88,8 @@ fn a_fit_on_a_device_takes_the_course_of_the_cpus() {
     };
     assert!(saved(&again) == saved(&found), "the second run gave different bytes");
     // Written on the device, read on the CPU; a finished fit can be loaded on either.
-    assert_eq!(rates(&ResponseModel::load(&path).unwrap()), rates(&run(&Device::Cpu, &scan, &checkpoint("device")).1));
+    assert_eq!(
+        rates(&ResponseModel::load(&path).unwrap()),
+        rates(&run(&Device::Cpu, &scan, &checkpoint("device")).1)
+    );
 }

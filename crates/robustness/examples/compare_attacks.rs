@@ -1,18 +1,19 @@
-//! Compares attacks at equal numbers of passes: median, success, local optimality and time of each, next to the results
-//! that `equal_budgets.py` wrote for other libraries.
+//! Compares attacks at equal numbers of passes: median, success, local optimality and time of each,
+//! next to the results that `equal_budgets.py` wrote for other libraries.
 //!
 //! ```sh
 //! cargo run --release -p brainprior-robustness --example compare_attacks -- NETWORK IMAGES COUNT NORM [PEERS.json]
 //! ```
 //!
-//! The reference for each image is the smallest perturbation over all attacks of both sides at all budgets. A second
-//! column excludes our attacks from the reference.
+//! The reference for each image is the smallest perturbation over all attacks of both sides at all
+//! budgets. A second column excludes our attacks from the reference.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use brainprior_classifier::ResNet;
 use brainprior_robustness::{
-    ApgdMinimal, Attack, BrendelBethge, Classifier, Ddn, Fmn, LabeledBatch, Loss, MinimalPerturbations, Norm, PrimalDual, Search,
-    Settings, SigmaZero, ensemble, local_optimality,
+    ApgdMinimal, Attack, BrendelBethge, Classifier, Ddn, Fmn, LabeledBatch, Loss,
+    MinimalPerturbations, Norm, PrimalDual, Search, Settings, SigmaZero, ensemble,
+    local_optimality,
 };
 use candle_core::{Device, Tensor, safetensors};
 use std::collections::BTreeMap;
@@ -60,7 +61,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         for (name, attacks) in ours(norm, passes) {
             let start = Instant::now();
             let sizes = sizes(&network, &labeled, norm, &attacks)?;
-            let row = Row { name, passes, sizes, seconds: start.elapsed().as_secs_f64(), is_ours: true };
+            let row =
+                Row { name, passes, sizes, seconds: start.elapsed().as_secs_f64(), is_ours: true };
             report(&row);
             rows.push(row);
         }
@@ -72,7 +74,13 @@ fn main() -> Result<(), Box<dyn Error>> {
             for (passes, entry) in budgets {
                 let sizes: Distances = serde_json::from_value(entry["sizes"].clone())?;
                 let seconds = entry["seconds"].as_f64().unwrap_or(f64::NAN);
-                rows.push(Row { name: name.clone(), passes: passes.parse()?, sizes, seconds, is_ours: false });
+                rows.push(Row {
+                    name: name.clone(),
+                    passes: passes.parse()?,
+                    sizes,
+                    seconds,
+                    is_ours: false,
+                });
             }
         }
     }
@@ -88,10 +96,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let all = best(&mut rows.iter()).unwrap_or_default();
     let theirs = best(&mut rows.iter().filter(|row| !row.is_ours)).unwrap_or_else(|| all.clone());
     rows.sort_by_key(|row| row.passes);
-    println!("| {norm_name}: attack | passes | local optimality | against theirs alone | median | found | s |");
+    println!(
+        "| {norm_name}: attack | passes | local optimality | against theirs alone | median | found | s |"
+    );
     println!("|---|---:|---:|---:|---:|---:|---:|");
     for row in &rows {
-        let mut found: Vec<f64> = row.sizes.iter().flatten().copied().filter(|size| *size > 0.0).collect();
+        let mut found: Vec<f64> =
+            row.sizes.iter().flatten().copied().filter(|size| *size > 0.0).collect();
         found.sort_by(f64::total_cmp);
         let median = found.get(found.len() / 2).copied().unwrap_or(f64::NAN);
         println!(
@@ -111,7 +122,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn report(row: &Row) {
     let found = row.sizes.iter().flatten().filter(|size| **size > 0.0).count();
     let sum: f64 = row.sizes.iter().flatten().sum();
-    eprintln!("{} {}: {found} found, mean {:.6}, {:.1} s", row.name, row.passes, sum / found as f64, row.seconds);
+    eprintln!(
+        "{} {}: {found} found, mean {:.6}, {:.1} s",
+        row.name,
+        row.passes,
+        sum / found as f64,
+        row.seconds
+    );
 }
 
 /// Our attacks at this budget, and the ensemble.
@@ -126,11 +143,14 @@ fn ours(norm: Norm, passes: usize) -> Vec<(String, Vec<Box<dyn Attack>>)> {
     singles.push(Box::new(PrimalDual::new(norm).with_steps(steps)));
     if matches!(norm, Norm::L2 | Norm::Linf) {
         let search = ApgdMinimal::new(norm).with_steps(steps);
-        singles
-            .extend([search, search.with_loss(Loss::Dlr), search.targeted()].map(|attack| Box::new(attack) as Box<dyn Attack>));
+        singles.extend(
+            [search, search.with_loss(Loss::Dlr), search.targeted()]
+                .map(|attack| Box::new(attack) as Box<dyn Attack>),
+        );
     }
     singles.push(Box::new(BrendelBethge::new(norm).with_steps(steps - 30)));
-    let mut all: Vec<(String, Vec<Box<dyn Attack>>)> = singles.into_iter().map(|attack| (attack.name(), vec![attack])).collect();
+    let mut all: Vec<(String, Vec<Box<dyn Attack>>)> =
+        singles.into_iter().map(|attack| (attack.name(), vec![attack])).collect();
     all.push(("ensemble".to_owned(), ensemble(norm, passes)));
     all
 }
@@ -150,14 +170,27 @@ fn sizes(
     Ok(minimal.distances(labeled))
 }
 
-/// The first images of a safetensors file: `images` and `labels`, or `test_images` and `test_labels`, in bytes.
+/// The first images of a safetensors file: `images` and `labels`, or `test_images` and
+/// `test_labels`, in bytes.
 fn read(path: &str, count: usize) -> Result<LabeledBatch, Box<dyn Error>> {
     let tensors = safetensors::load(path, &Device::Cpu)?;
-    let tensor = |name: &str| tensors.get(name).or_else(|| tensors.get(&format!("test_{name}"))).ok_or("no images in the file");
+    let tensor = |name: &str| {
+        tensors
+            .get(name)
+            .or_else(|| tensors.get(&format!("test_{name}")))
+            .ok_or("no images in the file")
+    };
     let (images, labels) = (tensor("images")?, tensor("labels")?);
     let (_, channels, height, width) = images.dims4()?;
     let count = count.min(images.dim(0)?);
     let pixels = images.narrow(0, 0, count)?.flatten_all()?.to_vec1::<u8>()?;
-    let labels = labels.narrow(0, 0, count)?.to_vec1::<u8>()?.into_iter().map(usize::from).collect();
-    Ok(LabeledBatch::new(channels, height, width, pixels.into_iter().map(|byte| f32::from(byte) / 255.0).collect(), labels)?)
+    let labels =
+        labels.narrow(0, 0, count)?.to_vec1::<u8>()?.into_iter().map(usize::from).collect();
+    Ok(LabeledBatch::new(
+        channels,
+        height,
+        width,
+        pixels.into_iter().map(|byte| f32::from(byte) / 255.0).collect(),
+        labels,
+    )?)
 }

@@ -38,9 +38,13 @@ impl Accuracy {
 ///
 /// # Errors
 /// Returns [`Error::Label`](crate::Error::Label) if a label or target has no logit,
-/// [`Error::NotFinite`](crate::Error::NotFinite) if a logit is not finite, and [`Error::Model`](crate::Error::Model) if the
-/// model fails.
-pub fn correct(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settings) -> Result<Vec<bool>> {
+/// [`Error::NotFinite`](crate::Error::NotFinite) if a logit is not finite, and
+/// [`Error::Model`](crate::Error::Model) if the model fails.
+pub fn correct(
+    model: &dyn Classifier,
+    labeled: &LabeledBatch,
+    settings: Settings,
+) -> Result<Vec<bool>> {
     let rows = logits_of(model, labeled, settings)?;
     Ok(rows.iter().enumerate().map(|(index, row)| decision(row) == labeled.label(index)).collect())
 }
@@ -49,13 +53,21 @@ pub fn correct(model: &dyn Classifier, labeled: &LabeledBatch, settings: Setting
 ///
 /// # Errors
 /// Returns the errors of [`correct`].
-pub fn accuracy(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settings) -> Result<Accuracy> {
+pub fn accuracy(
+    model: &dyn Classifier,
+    labeled: &LabeledBatch,
+    settings: Settings,
+) -> Result<Accuracy> {
     let correct = correct(model, labeled, settings)?;
     Ok(Accuracy::new(correct.iter().filter(|correct| **correct).count(), labeled.len()))
 }
 
 /// Which unperturbed images are already adversarial.
-pub(crate) fn already_adversarial(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settings) -> Result<Vec<bool>> {
+pub(crate) fn already_adversarial(
+    model: &dyn Classifier,
+    labeled: &LabeledBatch,
+    settings: Settings,
+) -> Result<Vec<bool>> {
     let rows = logits_of(model, labeled, settings)?;
     Ok(rows.iter().enumerate().map(|(index, row)| labeled.criterion(index).is_met(row)).collect())
 }

@@ -3,8 +3,8 @@
 use crate::batch::Batch;
 use crate::{AttackKind, Norm, Result};
 
-/// An attack. It only leaves a candidate for each image; the driver enforces bounds, verifies results and counts
-/// passes.
+/// An attack. It only leaves a candidate for each image; the driver enforces bounds, verifies
+/// results and counts passes.
 pub trait Attack: Sync {
     /// The name used in reports.
     fn name(&self) -> String;
@@ -18,6 +18,7 @@ pub trait Attack: Sync {
     /// For each image of `batch`, leaves the best point found as its candidate.
     ///
     /// # Errors
-    /// Returns the error of [`Batch`] if the model rejects a point or returns a value that is not finite.
+    /// Returns the error of [`Batch`] if the model rejects a point or returns a value that is not
+    /// finite.
     fn run(&self, batch: &mut Batch) -> Result<()>;
 }

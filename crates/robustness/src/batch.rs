@@ -7,9 +7,9 @@ use crate::{AttackKind, Classifier, Counts, Criterion, LabeledBatch, Loss, Norm,
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// Images under attack. The attack evaluates the model at points of its choice ([`Batch::query`], [`Batch::pass`]) and
-/// leaves the best ones as candidates ([`Batch::set_candidate`], [`Batch::keep_if_closer`]). It stops querying images
-/// that are done.
+/// Images under attack. The attack evaluates the model at points of its choice ([`Batch::query`],
+/// [`Batch::pass`]) and leaves the best ones as candidates ([`Batch::set_candidate`],
+/// [`Batch::keep_if_closer`]). It stops querying images that are done.
 ///
 /// Points are flat: the values of one image after another, in the order in which images are passed.
 pub struct Batch<'a> {
@@ -79,7 +79,16 @@ impl<'a> Batch<'a> {
             counts: Counts::default(),
         };
         let images = indices.iter().zip(epsilons).map(image).collect();
-        Self { model, labeled, images, norm: attack.norm(), kind, seed: settings.seed, width: settings.batch.max(1), clean: None }
+        Self {
+            model,
+            labeled,
+            images,
+            norm: attack.norm(),
+            kind,
+            seed: settings.seed,
+            width: settings.batch.max(1),
+            clean: None,
+        }
     }
 
     /// Adds a pass already made at all unperturbed images.
@@ -141,9 +150,11 @@ impl<'a> Batch<'a> {
         self.images[image].start = Some(pixels.to_vec());
     }
 
-    /// The random stream of image `image`. It is the same in any batch and differs between `attempt`s.
+    /// The random stream of image `image`. It is the same in any batch and differs between
+    /// `attempt`s.
     pub fn generator(&self, image: usize, attempt: u64) -> ChaCha8Rng {
-        let mut generator = ChaCha8Rng::seed_from_u64(self.seed ^ attempt.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut generator =
+            ChaCha8Rng::seed_from_u64(self.seed ^ attempt.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         generator.set_stream(self.labeled.numbers()[self.images[image].index] as u64);
         generator
     }
@@ -152,14 +163,19 @@ impl<'a> Batch<'a> {
     ///
     /// # Errors
     /// Returns [`Error::NotFinite`](crate::Error::NotFinite) if a logit is not finite,
-    /// [`Error::Size`](crate::Error::Size) if the model does not return one row of at least two logits per point, and
-    /// [`Error::Model`](crate::Error::Model) if the model fails.
+    /// [`Error::Size`](crate::Error::Size) if the model does not return one row of at least two
+    /// logits per point, and [`Error::Model`](crate::Error::Model) if the model fails.
     pub fn query(&mut self, images: &[usize], points: &[f32]) -> Result<Vec<Vec<f32>>> {
         let area = self.area();
         let mut rows = Vec::with_capacity(images.len());
         for range in batches(images.len(), self.width) {
             let numbers = self.numbers(&images[range.clone()]);
-            rows.extend(pass::logits(self.model, self.shape(), &points[range.start * area..range.end * area], &numbers)?);
+            rows.extend(pass::logits(
+                self.model,
+                self.shape(),
+                &points[range.start * area..range.end * area],
+                &numbers,
+            )?);
         }
         images.iter().for_each(|image| self.images[*image].counts.queries += 1);
         Ok(rows)
@@ -171,7 +187,11 @@ impl<'a> Batch<'a> {
     /// Returns the errors of [`Batch::query`].
     pub fn are_adversarial(&mut self, images: &[usize], points: &[f32]) -> Result<Vec<bool>> {
         let rows = self.query(images, points)?;
-        Ok(images.iter().zip(&rows).map(|(image, row)| self.criterion(*image).is_clearly_met(row)).collect())
+        Ok(images
+            .iter()
+            .zip(&rows)
+            .map(|(image, row)| self.criterion(*image).is_clearly_met(row))
+            .collect())
     }
 
     /// One forward pass at a point of each of `images`; [`Batch::back`] takes gradients from it.
@@ -179,7 +199,9 @@ impl<'a> Batch<'a> {
     /// # Errors
     /// Returns the errors of [`Batch::query`].
     pub fn pass(&mut self, images: &[usize], points: &[f32]) -> Result<Pass> {
-        let clean = self.clean.take().filter(|_| images.iter().copied().eq(0..self.len()) && points == self.originals(images));
+        let clean = self.clean.take().filter(|_| {
+            images.iter().copied().eq(0..self.len()) && points == self.originals(images)
+        });
         let pass = match clean {
             Some(clean) => clean,
             None => Pass::of(self.model, self.shape(), points, &self.numbers(images))?,
@@ -188,15 +210,22 @@ impl<'a> Batch<'a> {
         Ok(pass)
     }
 
-    /// The gradient of the sum of each image's logits weighted by its `factors`, flat, for the `images` of `pass`.
-    /// Images whose factors are all 0 are not counted.
+    /// The gradient of the sum of each image's logits weighted by its `factors`, flat, for the
+    /// `images` of `pass`. Images whose factors are all 0 are not counted.
     ///
     /// # Errors
     /// Returns [`Error::NotFinite`](crate::Error::NotFinite) if a gradient is not finite, and
     /// [`Error::Model`](crate::Error::Model) if the model fails.
-    pub fn back(&mut self, pass: &Pass, images: &[usize], factors: &[Vec<f32>]) -> Result<Vec<f32>> {
+    pub fn back(
+        &mut self,
+        pass: &Pass,
+        images: &[usize],
+        factors: &[Vec<f32>],
+    ) -> Result<Vec<f32>> {
         let gradients = pass.back(factors)?;
-        for ((image, factors), gradient) in images.iter().zip(factors).zip(gradients.chunks(self.area())) {
+        for ((image, factors), gradient) in
+            images.iter().zip(factors).zip(gradients.chunks(self.area()))
+        {
             if factors.iter().any(|factor| *factor != 0.0) {
                 let counts = &mut self.images[*image].counts;
                 counts.gradient_calls += 1;
@@ -218,10 +247,18 @@ impl<'a> Batch<'a> {
     ///
     /// # Errors
     /// Returns the errors of [`Batch::query`] and [`Batch::back`].
-    pub fn gradients_by(&mut self, images: &[usize], points: &[f32], loss: impl Fn(usize) -> Loss) -> Result<Gradients> {
+    pub fn gradients_by(
+        &mut self,
+        images: &[usize],
+        points: &[f32],
+        loss: impl Fn(usize) -> Loss,
+    ) -> Result<Gradients> {
         let pass = self.pass(images, points)?;
-        let slopes: Vec<Slope> =
-            images.iter().enumerate().map(|(row, image)| loss(*image).slope(pass.logits(row), self.criterion(*image))).collect();
+        let slopes: Vec<Slope> = images
+            .iter()
+            .enumerate()
+            .map(|(row, image)| loss(*image).slope(pass.logits(row), self.criterion(*image)))
+            .collect();
         let factors: Vec<Vec<f32>> = slopes.iter().map(|slope| slope.factors.clone()).collect();
         let values = self.back(&pass, images, &factors)?;
         Ok(Gradients { pass, slopes, area: self.area(), values })
@@ -233,8 +270,8 @@ impl<'a> Batch<'a> {
         self.images[image].candidate = Some(Candidate { pixels: pixels.to_vec(), distance });
     }
 
-    /// Keeps an adversarial point as the candidate of image `image` if it is closer to the original than the current
-    /// one.
+    /// Keeps an adversarial point as the candidate of image `image` if it is closer to the original
+    /// than the current one.
     pub fn keep_if_closer(&mut self, image: usize, pixels: &[f32]) {
         let distance = self.norm.distance(self.original(image), pixels);
         if self.images[image].candidate.as_ref().is_none_or(|best| distance < best.distance) {
@@ -247,16 +284,21 @@ impl<'a> Batch<'a> {
         self.images[image].candidate.as_ref().map(|best| (best.pixels.as_slice(), best.distance))
     }
 
-    /// Whether the candidate kept by [`Batch::keep_if_closer`] is close enough, so that the image is done.
+    /// Whether the candidate kept by [`Batch::keep_if_closer`] is close enough, so that the image
+    /// is done.
     pub fn satisfied(&self, image: usize) -> bool {
         self.kind == AttackKind::FixedEpsilon
             && self.candidate(image).is_some_and(|(_, distance)| distance <= self.epsilon(image))
     }
 
-    /// Moves `start` by `length` along `direction`, then projects it to within the image's epsilon and [0, 1].
+    /// Moves `start` by `length` along `direction`, then projects it to within the image's epsilon
+    /// and [0, 1].
     pub fn moved(&self, image: usize, start: &[f32], direction: &[f64], length: f64) -> Vec<f32> {
-        let mut moved: Vec<f32> =
-            start.iter().zip(direction).map(|(value, step)| (f64::from(*value) + length * step) as f32).collect();
+        let mut moved: Vec<f32> = start
+            .iter()
+            .zip(direction)
+            .map(|(value, step)| (f64::from(*value) + length * step) as f32)
+            .collect();
         self.norm.project(self.original(image), &mut moved, self.epsilon(image));
         moved
     }
@@ -278,7 +320,11 @@ impl<'a> Batch<'a> {
         work: impl FnOnce(&mut Batch) -> Result<()>,
     ) -> Result<Vec<Option<Vec<f32>>>> {
         self.nested(images, |inner| {
-            inner.images.iter_mut().zip(epsilons).for_each(|(image, epsilon)| image.epsilon = *epsilon);
+            inner
+                .images
+                .iter_mut()
+                .zip(epsilons)
+                .for_each(|(image, epsilon)| image.epsilon = *epsilon);
             work(inner)
         })
     }
@@ -290,14 +336,22 @@ impl<'a> Batch<'a> {
         model: &dyn Classifier,
         work: impl FnOnce(&mut Batch) -> Result<()>,
     ) -> Result<Vec<Option<Vec<f32>>>> {
-        let fresh = |image: &usize| Image { candidate: None, counts: Counts::default(), ..self.images[*image].clone() };
-        let mut inner = Batch { model, images: images.iter().map(fresh).collect(), clean: None, ..*self };
+        let fresh = |image: &usize| Image {
+            candidate: None,
+            counts: Counts::default(),
+            ..self.images[*image].clone()
+        };
+        let mut inner =
+            Batch { model, images: images.iter().map(fresh).collect(), clean: None, ..*self };
         work(&mut inner)?;
         let results = inner.images;
         for (image, inner) in images.iter().zip(&results) {
             self.images[*image].counts = self.images[*image].counts.plus(inner.counts);
         }
-        Ok(results.into_iter().map(|image| image.candidate.map(|candidate| candidate.pixels)).collect())
+        Ok(results
+            .into_iter()
+            .map(|image| image.candidate.map(|candidate| candidate.pixels))
+            .collect())
     }
 
     pub(crate) fn counts(&self, image: usize) -> Counts {

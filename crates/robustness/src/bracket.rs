@@ -3,11 +3,11 @@
 /// Range and precision of the search with attacks that need an epsilon.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Search {
-    /// Largest perturbation tried, such as [`Norm::range`](crate::Norm::range): the norm of the largest possible change. Images
-    /// that withstand it are censored there.
+    /// Largest perturbation tried, such as [`Norm::range`](crate::Norm::range): the norm of the
+    /// largest possible change. Images that withstand it are censored there.
     pub largest: f64,
-    /// The bisection stops when the smallest successful and largest unsuccessful sizes differ by less than this
-    /// fraction of the former.
+    /// The bisection stops when the smallest successful and largest unsuccessful sizes differ by
+    /// less than this fraction of the former.
     pub tolerance: f64,
 }
 
@@ -17,8 +17,8 @@ pub(crate) struct Bracket {
     upper: Option<f64>,
     /// The attack has not been tried yet.
     fresh: bool,
-    /// The attack fails at the largest size, or just below the size found by another attack, so smaller ones need no
-    /// try.
+    /// The attack fails at the largest size, or just below the size found by another attack, so
+    /// smaller ones need no try.
     hopeless: bool,
 }
 
@@ -43,7 +43,9 @@ impl Bracket {
 
     pub(crate) fn enter(&mut self, epsilon: f64, found: Option<f64>) {
         match found {
-            Some(distance) => self.upper = Some(self.upper.map_or(distance, |upper| upper.min(distance))),
+            Some(distance) => {
+                self.upper = Some(self.upper.map_or(distance, |upper| upper.min(distance)))
+            }
             None if self.fresh => self.hopeless = true,
             None => self.lower = epsilon,
         }

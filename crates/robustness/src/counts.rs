@@ -7,8 +7,8 @@ pub struct Counts {
     pub queries: usize,
     /// Gradients computed.
     pub gradient_calls: usize,
-    /// Gradients that were zero everywhere. An attack that gets only these fails for lack of a direction, not because
-    /// the model is robust.
+    /// Gradients that were zero everywhere. An attack that gets only these fails for lack of a
+    /// direction, not because the model is robust.
     pub zero_gradients: usize,
 }
 

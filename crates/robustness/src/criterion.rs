@@ -15,7 +15,8 @@ pub enum Criterion {
     },
 }
 
-/// Relative lead, in units of the largest logit, below which rounding in another batch might change the decision.
+/// Relative lead, in units of the largest logit, below which rounding in another batch might change
+/// the decision.
 const ROUNDING: f64 = 1e-6;
 
 impl Criterion {
@@ -41,7 +42,8 @@ impl Criterion {
         self.sign() * (f64::from(logits[class]) - f64::from(logits[strongest_but(logits, class)]))
     }
 
-    /// Whether an image with these logits is adversarial. If logits tie, the first class is the model's decision.
+    /// Whether an image with these logits is adversarial. If logits tie, the first class is the
+    /// model's decision.
     pub fn is_met(self, logits: &[f32]) -> bool {
         match self {
             Self::Misclassification { label } => decision(logits) != label,
@@ -86,13 +88,24 @@ mod tests {
 
     #[test]
     fn both_criteria_at_the_decision_boundary() {
-        let (leave, reach) = (Criterion::Misclassification { label: 1 }, Criterion::TargetedMisclassification { class: 2 });
+        let (leave, reach) = (
+            Criterion::Misclassification { label: 1 },
+            Criterion::TargetedMisclassification { class: 2 },
+        );
         assert_eq!(leave.margin(&[0.5, 2.0, 1.0]), -1.0);
         assert_eq!(reach.margin(&[0.5, 2.0, 1.0]), -1.0);
-        assert!(!leave.is_met(&[1.0, 1.5, 1.0]) && leave.is_met(&[1.0, 1.0, 0.0]), "the first of tied classes decides");
+        assert!(
+            !leave.is_met(&[1.0, 1.5, 1.0]) && leave.is_met(&[1.0, 1.0, 0.0]),
+            "the first of tied classes decides"
+        );
         assert!(reach.is_met(&[0.0, 1.0, 1.5]) && !reach.is_met(&[0.0, 1.0, 1.0]));
-        assert!(!leave.is_clearly_met(&[1.0, 1.0, 0.0]) && leave.is_clearly_met(&[1.001, 1.0, 0.0]));
-        assert_eq!((strongest_but(&[3.0, 1.0, 2.0], 0), strongest_but(&[3.0, 1.0, 2.0], 2)), (2, 0));
+        assert!(
+            !leave.is_clearly_met(&[1.0, 1.0, 0.0]) && leave.is_clearly_met(&[1.001, 1.0, 0.0])
+        );
+        assert_eq!(
+            (strongest_but(&[3.0, 1.0, 2.0], 0), strongest_but(&[3.0, 1.0, 2.0], 2)),
+            (2, 0)
+        );
         assert_eq!(ranking(&[1.0, 3.0, 3.0, 2.0]), [1, 2, 3, 0]);
     }
 }

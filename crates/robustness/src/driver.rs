@@ -2,17 +2,21 @@
 
 use crate::batch::Batch;
 use crate::pass::{self, Pass, batches};
-use crate::{Attack, AttackKind, Attacked, Classifier, EvalOptions, LabeledBatch, Outcome, Progress, Result, Settings};
+use crate::{
+    Attack, AttackKind, Attacked, Classifier, EvalOptions, LabeledBatch, Outcome, Progress, Result,
+    Settings,
+};
 use rayon::prelude::*;
 
-/// Attacks every image that is not already adversarial. Each final image is projected to within `epsilon` and [0, 1]
-/// and then verified on its own, whatever the attack reported. A minimization attack stops on each image once it is
-/// within epsilon.
+/// Attacks every image that is not already adversarial. Each final image is projected to within
+/// `epsilon` and [0, 1] and then verified on its own, whatever the attack reported. A minimization
+/// attack stops on each image once it is within epsilon.
 ///
 /// # Errors
-/// Returns [`Error::Level`](crate::Error::Level) if epsilon is below 0 or above the range of the norm,
-/// [`Error::Label`](crate::Error::Label) if a label or target has no logit, [`Error::NotFinite`](crate::Error::NotFinite) if
-/// a logit or gradient is not finite, and [`Error::Model`](crate::Error::Model) if the model fails.
+/// Returns [`Error::Level`](crate::Error::Level) if epsilon is below 0 or above the range of the
+/// norm, [`Error::Label`](crate::Error::Label) if a label or target has no logit,
+/// [`Error::NotFinite`](crate::Error::NotFinite) if a logit or gradient is not finite, and
+/// [`Error::Model`](crate::Error::Model) if the model fails.
 pub fn attack<'a>(
     model: &dyn Classifier,
     attack: &dyn Attack,
@@ -22,7 +26,13 @@ pub fn attack<'a>(
 ) -> Result<Attacked> {
     attack.norm().check(&[epsilon], labeled.area())?;
     let mut options = options.into();
-    let driver = Driver { model, attack, kind: AttackKind::FixedEpsilon, labeled, settings: options.settings };
+    let driver = Driver {
+        model,
+        attack,
+        kind: AttackKind::FixedEpsilon,
+        labeled,
+        settings: options.settings,
+    };
     driver.attack_all(epsilon, &mut |progress| options.tell(progress))
 }
 
@@ -39,9 +49,20 @@ pub fn minimize_perturbation<'a>(
     labeled: &LabeledBatch,
     options: impl Into<EvalOptions<'a>>,
 ) -> Result<Attacked> {
-    assert_eq!(attack.kind(), AttackKind::Minimization, "{} needs an epsilon; use MinimalPerturbations::approach", attack.name());
+    assert_eq!(
+        attack.kind(),
+        AttackKind::Minimization,
+        "{} needs an epsilon; use MinimalPerturbations::approach",
+        attack.name()
+    );
     let mut options = options.into();
-    let driver = Driver { model, attack, kind: AttackKind::Minimization, labeled, settings: options.settings };
+    let driver = Driver {
+        model,
+        attack,
+        kind: AttackKind::Minimization,
+        labeled,
+        settings: options.settings,
+    };
     driver.attack_all(attack.norm().range(labeled.area()), &mut |progress| options.tell(progress))
 }
 
@@ -63,14 +84,16 @@ pub(crate) struct Job<'a> {
 }
 
 impl Driver<'_> {
-    /// Attacks each batch of images after a clean pass finds those that are already adversarial. Attacks that start at
-    /// the images reuse this pass.
+    /// Attacks each batch of images after a clean pass finds those that are already adversarial.
+    /// Attacks that start at the images reuse this pass.
     fn attack_all(&self, epsilon: f64, observe: &mut dyn FnMut(Progress)) -> Result<Attacked> {
         let labeled = self.labeled;
         let mut attacked = Attacked::unharmed(labeled, &vec![false; labeled.len()]);
         for range in batches(labeled.len(), self.settings.batch) {
-            let pixels: Vec<f32> = range.clone().flat_map(|index| labeled.image(index)).copied().collect();
-            let pass = Pass::of(self.model, labeled.shape(), &pixels, &labeled.numbers()[range.clone()])?;
+            let pixels: Vec<f32> =
+                range.clone().flat_map(|index| labeled.image(index)).copied().collect();
+            let pass =
+                Pass::of(self.model, labeled.shape(), &pixels, &labeled.numbers()[range.clone()])?;
             if range.start == 0 {
                 labeled.check_classes(pass.logits(0).len())?;
             }
@@ -82,7 +105,10 @@ impl Driver<'_> {
                     rows.push(row);
                 }
             }
-            let jobs: Vec<Job> = rows.iter().map(|row| Job { index: range.start + row, epsilon, start: None }).collect();
+            let jobs: Vec<Job> = rows
+                .iter()
+                .map(|row| Job { index: range.start + row, epsilon, start: None })
+                .collect();
             if !jobs.is_empty() {
                 self.attack_batch(&jobs, Some(pass.of_rows(rows)), &mut attacked)?;
             }
@@ -92,7 +118,12 @@ impl Driver<'_> {
     }
 
     /// Attacks images that are not already adversarial and records the outcomes.
-    pub(crate) fn attack_some(&self, jobs: &[Job], attacked: &mut Attacked, observe: &mut dyn FnMut(Progress)) -> Result<()> {
+    pub(crate) fn attack_some(
+        &self,
+        jobs: &[Job],
+        attacked: &mut Attacked,
+        observe: &mut dyn FnMut(Progress),
+    ) -> Result<()> {
         let total = jobs.len();
         for range in batches(total, self.settings.batch) {
             self.attack_batch(&jobs[range.clone()], None, attacked)?;
@@ -102,9 +133,16 @@ impl Driver<'_> {
     }
 
     /// Attacks one batch; `clean` is the pass at the unperturbed images, if already made.
-    fn attack_batch(&self, jobs: &[Job], clean: Option<Pass>, attacked: &mut Attacked) -> Result<()> {
+    fn attack_batch(
+        &self,
+        jobs: &[Job],
+        clean: Option<Pass>,
+        attacked: &mut Attacked,
+    ) -> Result<()> {
         let (labeled, norm) = (self.labeled, self.attack.norm());
-        let _span = tracing::info_span!("attack", name = self.attack.name(), ?norm, images = jobs.len()).entered();
+        let _span =
+            tracing::info_span!("attack", name = self.attack.name(), ?norm, images = jobs.len())
+                .entered();
         let indices: Vec<usize> = jobs.iter().map(|job| job.index).collect();
         let epsilons: Vec<f64> = jobs.iter().map(|job| job.epsilon).collect();
         let mut batch = Batch::new(self, &indices, &epsilons).with_clean(clean);
@@ -116,7 +154,10 @@ impl Driver<'_> {
         self.attack.run(&mut batch)?;
         let finals: Vec<Vec<f32>> = (0..batch.len())
             .map(|image| {
-                let mut pixels = batch.candidate(image).map_or(batch.original(image), |(pixels, _)| pixels).to_vec();
+                let mut pixels = batch
+                    .candidate(image)
+                    .map_or(batch.original(image), |(pixels, _)| pixels)
+                    .to_vec();
                 norm.project(batch.original(image), &mut pixels, batch.epsilon(image));
                 pixels
             })
@@ -138,7 +179,12 @@ impl Driver<'_> {
     fn verify(&self, indices: &[usize], finals: &[Vec<f32>]) -> Result<Vec<bool>> {
         let labeled = self.labeled;
         let one = |(index, pixels): (&usize, &Vec<f32>)| {
-            let rows = pass::logits(self.model, labeled.shape(), pixels, &labeled.numbers()[*index..=*index])?;
+            let rows = pass::logits(
+                self.model,
+                labeled.shape(),
+                pixels,
+                &labeled.numbers()[*index..=*index],
+            )?;
             Ok(labeled.criterion(*index).is_met(&rows[0]))
         };
         indices.par_iter().zip(finals).map(one).collect()

@@ -1,10 +1,14 @@
 //! Ensembles of minimization attacks.
 
-use crate::{ApgdMinimal, Attack, BrendelBethge, DeepFool, FabTargeted, Fmn, LineSearch, Norm, PrimalDual, SigmaZero};
+use crate::{
+    ApgdMinimal, Attack, BrendelBethge, DeepFool, FabTargeted, Fmn, LineSearch, Norm, PrimalDual,
+    SigmaZero,
+};
 
 /// The smallest budget of an ensemble, in passes.
 const FEWEST: usize = 100;
-/// Cost of the decision boundary searches: 12 queries of the final line search and 10 where the boundary attack starts.
+/// Cost of the decision boundary searches: 12 queries of the final line search and 10 where the
+/// boundary attack starts.
 const BISECTIONS: usize = 22;
 /// Cost of a step of FAB towards nine classes, and of a DeepFool step with this many candidates.
 const FAB_STEP: usize = 27;
@@ -12,14 +16,15 @@ const CANDIDATES: usize = 5;
 /// Budget from which FAB pays off.
 const FAB_FROM: usize = 250;
 
-/// Attacks in one norm, ordered so that each helps the next, which together use at most `passes` forward and backward
-/// passes per image (at least 100). The first takes a few steps towards each of the other classes to find the nearest
-/// one. The second, which misleading gradients affect less, starts from there. The third follows the decision boundary,
-/// and a line search removes what remains beyond it. Only if none of them finds an adversarial point does the boundary
-/// attack start from a blend with noise, which costs up to 1,054 extra passes.
+/// Attacks in one norm, ordered so that each helps the next, which together use at most `passes`
+/// forward and backward passes per image (at least 100). The first takes a few steps towards each
+/// of the other classes to find the nearest one. The second, which misleading gradients affect
+/// less, starts from there. The third follows the decision boundary, and a line search removes what
+/// remains beyond it. Only if none of them finds an adversarial point does the boundary attack
+/// start from a blend with noise, which costs up to 1,054 extra passes.
 ///
-/// Members, order and budget shares were chosen by local optimality ([`crate::local_optimality()`]) on networks for
-/// which no results are reported.
+/// Members, order and budget shares were chosen by local optimality ([`crate::local_optimality()`])
+/// on networks for which no results are reported.
 pub fn ensemble(norm: Norm, passes: usize) -> Vec<Box<dyn Attack>> {
     let left = passes.max(FEWEST) - BISECTIONS;
     let share = |part: f64| (part * left as f64) as usize;
@@ -35,14 +40,26 @@ pub fn ensemble(norm: Norm, passes: usize) -> Vec<Box<dyn Attack>> {
     let line = Box::new(LineSearch::new(norm));
     let search = |part: f64| Box::new(ApgdMinimal::new(norm).targeted().with_steps(steps(part)));
     match norm {
-        Norm::L2 | Norm::Linf if passes < FAB_FROM => vec![nearest_class, search(0.3), along(0.36), line],
+        Norm::L2 | Norm::Linf if passes < FAB_FROM => {
+            vec![nearest_class, search(0.3), along(0.36), line]
+        }
         Norm::L2 | Norm::Linf => vec![nearest_class, search(0.35), along(0.4), line],
         Norm::L1 | Norm::L0 if passes < FAB_FROM => {
             vec![nearest_class, Box::new(Fmn::new(norm).with_steps(steps(0.3))), along(0.36), line]
         }
-        Norm::L1 => vec![nearest_class, Box::new(PrimalDual::new(norm).with_steps(steps(0.35))), along(0.4), line],
+        Norm::L1 => vec![
+            nearest_class,
+            Box::new(PrimalDual::new(norm).with_steps(steps(0.35))),
+            along(0.4),
+            line,
+        ],
         Norm::L0 => {
-            vec![nearest_class, Box::new(SigmaZero::default().with_steps(steps(0.5))), along(0.25), line]
+            vec![
+                nearest_class,
+                Box::new(SigmaZero::default().with_steps(steps(0.5))),
+                along(0.25),
+                line,
+            ]
         }
     }
 }

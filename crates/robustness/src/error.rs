@@ -37,7 +37,9 @@ pub enum Error {
         classes: usize,
     },
     /// The target class of an attack is the image's own label.
-    #[error("image {image}: the target class {class} is the image's label; choose another class or no target")]
+    #[error(
+        "image {image}: the target class {class} is the image's label; choose another class or no target"
+    )]
     Target {
         /// Index of the image.
         image: usize,
@@ -45,7 +47,9 @@ pub enum Error {
         class: usize,
     },
     /// A logit or gradient is NaN or infinite.
-    #[error("image {image}: the model's {what} {index} is {found}, expected a finite value; check the weights")]
+    #[error(
+        "image {image}: the model's {what} {index} is {found}, expected a finite value; check the weights"
+    )]
     NotFinite {
         /// Index of the image.
         image: usize,

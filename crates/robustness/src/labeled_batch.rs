@@ -4,8 +4,9 @@ use crate::{Criterion, Error, Result};
 
 /// Labeled images `[images, channels, height, width]`, every value in [0, 1].
 ///
-/// Each image keeps the number under which it was first given. Its random streams depend on this number, so that it
-/// gets the same noise and random starts on its own, in any subset and in any batch.
+/// Each image keeps the number under which it was first given. Its random streams depend on this
+/// number, so that it gets the same noise and random starts on its own, in any subset and in any
+/// batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabeledBatch {
     shape: [usize; 3],
@@ -16,44 +17,64 @@ pub struct LabeledBatch {
 }
 
 impl LabeledBatch {
-    /// Makes a batch of `labels.len() * channels * height * width` values. Attacks aim at any class but the label.
-    /// `LabeledImages::to_unit` of the crate `brainprior-images` gives pixels and labels of a set in bytes.
+    /// Makes a batch of `labels.len() * channels * height * width` values. Attacks aim at any class
+    /// but the label. `LabeledImages::to_unit` of the crate `brainprior-images` gives pixels and
+    /// labels of a set in bytes.
     ///
     /// # Errors
-    /// Returns [`Error::Size`] if the number of values does not match or a size is 0, and [`Error::Pixel`] if a value
-    /// is outside [0, 1].
-    pub fn new(channels: usize, height: usize, width: usize, pixels: Vec<f32>, labels: Vec<usize>) -> Result<Self> {
+    /// Returns [`Error::Size`] if the number of values does not match or a size is 0, and
+    /// [`Error::Pixel`] if a value is outside [0, 1].
+    pub fn new(
+        channels: usize,
+        height: usize,
+        width: usize,
+        pixels: Vec<f32>,
+        labels: Vec<usize>,
+    ) -> Result<Self> {
         let area = channels * height * width;
         if area == 0 || pixels.len() != labels.len() * area {
             return Err(Error::Size {
                 what: "values of the images",
-                expected: format!("{} images of {channels} x {height} x {width}, all sizes at least 1", labels.len()),
+                expected: format!(
+                    "{} images of {channels} x {height} x {width}, all sizes at least 1",
+                    labels.len()
+                ),
                 found: pixels.len().to_string(),
             });
         }
         if let Some(index) = pixels.iter().position(|pixel| !(0.0..=1.0).contains(pixel)) {
-            return Err(Error::Pixel { image: index / area, pixel: index % area, found: pixels[index] });
+            return Err(Error::Pixel {
+                image: index / area,
+                pixel: index % area,
+                found: pixels[index],
+            });
         }
         let numbers = (0..labels.len()).collect();
-        let criteria = labels.iter().map(|label| Criterion::Misclassification { label: *label }).collect();
+        let criteria =
+            labels.iter().map(|label| Criterion::Misclassification { label: *label }).collect();
         Ok(Self { shape: [channels, height, width], pixels, labels, criteria, numbers })
     }
 
     /// The same images with a target class for each.
     ///
     /// # Errors
-    /// Returns [`Error::Size`] if the numbers of classes and images differ, and [`Error::Target`] if a target class is
-    /// the label of its image.
+    /// Returns [`Error::Size`] if the numbers of classes and images differ, and [`Error::Target`]
+    /// if a target class is the label of its image.
     pub fn with_targets(self, targets: &[usize]) -> Result<Self> {
         if targets.len() != self.len() {
-            let (expected, found) = (format!("{}, one per image", self.len()), targets.len().to_string());
+            let (expected, found) =
+                (format!("{}, one per image", self.len()), targets.len().to_string());
             return Err(Error::Size { what: "target classes", expected, found });
         }
-        if let Some(index) = (0..targets.len()).find(|index| targets[*index] == self.labels[*index]) {
+        if let Some(index) = (0..targets.len()).find(|index| targets[*index] == self.labels[*index])
+        {
             return Err(Error::Target { image: self.numbers[index], class: targets[index] });
         }
         Ok(Self {
-            criteria: targets.iter().map(|class| Criterion::TargetedMisclassification { class: *class }).collect(),
+            criteria: targets
+                .iter()
+                .map(|class| Criterion::TargetedMisclassification { class: *class })
+                .collect(),
             ..self
         })
     }
@@ -115,7 +136,10 @@ impl LabeledBatch {
     /// Checks that every label and target is below `classes`.
     pub(crate) fn check_classes(&self, classes: usize) -> Result<()> {
         for (index, image) in self.numbers.iter().enumerate() {
-            if let Some(found) = [self.labels[index], self.criteria[index].class()].into_iter().find(|class| *class >= classes) {
+            if let Some(found) = [self.labels[index], self.criteria[index].class()]
+                .into_iter()
+                .find(|class| *class >= classes)
+            {
                 return Err(Error::Label { image: *image, found, classes });
             }
         }
@@ -134,7 +158,9 @@ mod tests {
 
     #[test]
     fn bad_values_are_named() {
-        let error = LabeledBatch::new(1, 1, 2, vec![0.0, 1.0, 0.5, 1.5], vec![0, 1]).unwrap_err().to_string();
+        let error = LabeledBatch::new(1, 1, 2, vec![0.0, 1.0, 0.5, 1.5], vec![0, 1])
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("image 1, pixel 1") && error.contains("1.5"), "{error}");
         assert!(LabeledBatch::new(1, 1, 2, vec![0.0, f32::NAN], vec![0]).is_err());
         assert!(LabeledBatch::new(1, 1, 2, vec![0.0; 3], vec![0]).is_err());
@@ -149,7 +175,10 @@ mod tests {
             labeled_batch().with_targets(&[1, 2]).unwrap().subset(&[1]).criterion(0),
             Criterion::TargetedMisclassification { class: 2 }
         );
-        assert!(matches!(labeled_batch().with_targets(&[1, 6]), Err(Error::Target { image: 1, class: 6 })));
+        assert!(matches!(
+            labeled_batch().with_targets(&[1, 6]),
+            Err(Error::Target { image: 1, class: 6 })
+        ));
         assert!(matches!(labeled_batch().with_targets(&[1]), Err(Error::Size { .. })));
     }
 

@@ -1,9 +1,9 @@
 #![doc = include_str!("../README.md")]
 //!
-//! A model takes images in [0, 1] and normalizes them itself ([`Classifier`]). An attack only proposes candidates;
-//! [`attack()`] projects each into its bounds and verifies it on its own. No attack can therefore report a false
-//! success, and none can fail silently: zero gradients are counted, and images that withstand everything are censored,
-//! not dropped.
+//! A model takes images in [0, 1] and normalizes them itself ([`Classifier`]). An attack only
+//! proposes candidates; [`attack()`] projects each into its bounds and verifies it on its own. No
+//! attack can therefore report a false success, and none can fail silently: zero gradients are
+//! counted, and images that withstand everything are censored, not dropped.
 
 mod accuracy;
 mod attack;
@@ -40,8 +40,9 @@ pub use attack::Attack;
 pub use attack_curve::{AttackPoint, attack_curve};
 pub use attack_kind::AttackKind;
 pub use attacks::{
-    Apgd, ApgdMinimal, ApgdTargeted, AutoAttack, Bim, BlendedNoise, Boundary, BrendelBethge, CarliniWagner, Ddn, DeepFool, Fab,
-    FabTargeted, Fgsm, Fmn, HopSkipJump, LineSearch, Mim, Pgd, PrimalDual, SigmaZero, Square, Transfer,
+    Apgd, ApgdMinimal, ApgdTargeted, AutoAttack, Bim, BlendedNoise, Boundary, BrendelBethge,
+    CarliniWagner, Ddn, DeepFool, Fab, FabTargeted, Fgsm, Fmn, HopSkipJump, LineSearch, Mim, Pgd,
+    PrimalDual, SigmaZero, Square, Transfer,
 };
 pub use batch::{Batch, Gradients};
 pub use bracket::Search;
@@ -61,7 +62,9 @@ pub use model::{Classifier, ModuleClassifier};
 pub use noise::{Clamp, Noise, NoisePoint, noise_curve};
 pub use norm::Norm;
 pub use outcome::{Attacked, Outcome};
-pub use paired::{CensoredPairs, MeanRatio, PairedRatio, mean_ratio, paired_ratio, paired_ratio_of};
+pub use paired::{
+    CensoredPairs, MeanRatio, PairedRatio, mean_ratio, paired_ratio, paired_ratio_of,
+};
 pub use pass::Pass;
 pub use perturbation::Perturbation;
 pub use settings::{EvalOptions, Progress, Settings};

@@ -2,29 +2,34 @@
 
 use crate::{Error, Result};
 
-/// Local optimality of an attack (Cina et al. 2025, AttackBench): 1 if it finds the smallest known perturbation of
-/// every image, 0 if it finds nothing.
+/// Local optimality of an attack (Cina et al. 2025, AttackBench): 1 if it finds the smallest known
+/// perturbation of every image, 0 if it finds nothing.
 ///
-/// It compares areas under the curve of accuracy against perturbation size, up to the largest of the smallest
-/// perturbations: with A for the attack, A* for the best known results and M for a model that is never misled, it is
-/// 1 - (A - A*) / (M - A*). `distances` and `best` have one entry per image: 0 if the image is misclassified, `None` if
-/// nothing was found. The best known distance is the smaller of the two.
+/// It compares areas under the curve of accuracy against perturbation size, up to the largest of
+/// the smallest perturbations: with A for the attack, A* for the best known results and M for a
+/// model that is never misled, it is 1 - (A - A*) / (M - A*). `distances` and `best` have one entry
+/// per image: 0 if the image is misclassified, `None` if nothing was found. The best known distance
+/// is the smaller of the two.
 ///
 /// # Errors
-/// Returns [`Error::Size`] if the numbers of distances differ, and [`Error::NoImages`] if no perturbation is known for
-/// any correctly classified image, so that there is nothing to compare with.
+/// Returns [`Error::Size`] if the numbers of distances differ, and [`Error::NoImages`] if no
+/// perturbation is known for any correctly classified image, so that there is nothing to compare
+/// with.
 pub fn local_optimality(distances: &[Option<f64>], best: &[Option<f64>]) -> Result<f64> {
     if distances.len() != best.len() {
-        let (expected, found) = (format!("{}, one for each best distance", best.len()), distances.len().to_string());
+        let (expected, found) =
+            (format!("{}, one for each best distance", best.len()), distances.len().to_string());
         return Err(Error::Size { what: "distances", expected, found });
     }
     let size = |distance: &Option<f64>| distance.unwrap_or(f64::INFINITY);
-    let best: Vec<f64> = best.iter().zip(distances).map(|(best, found)| size(best).min(size(found))).collect();
+    let best: Vec<f64> =
+        best.iter().zip(distances).map(|(best, found)| size(best).min(size(found))).collect();
     let largest = best.iter().copied().filter(|size| size.is_finite()).fold(0.0, f64::max);
     if largest == 0.0 {
         return Err(Error::NoImages);
     }
-    let area = |sizes: &mut dyn Iterator<Item = f64>| sizes.map(|size| size.min(largest)).sum::<f64>();
+    let area =
+        |sizes: &mut dyn Iterator<Item = f64>| sizes.map(|size| size.min(largest)).sum::<f64>();
     let (found, least) = (area(&mut distances.iter().map(size)), area(&mut best.iter().copied()));
     let nothing = best.iter().filter(|size| **size > 0.0).count() as f64 * largest;
     // With a single image, the smallest perturbation is also the largest.
@@ -42,8 +47,12 @@ mod tests {
         let attack = [Some(0.0), Some(0.15), None, Some(1.2), Some(0.3)];
         const STEPS: usize = 100_000;
         let area = |sizes: &[Option<f64>]| {
-            let standing = |at: f64| sizes.iter().filter(|size| size.is_none_or(|size| size > at)).count() as f64 / 5.0;
-            (0..STEPS).map(|step| standing((step as f64 + 0.5) / STEPS as f64) / STEPS as f64).sum::<f64>()
+            let standing = |at: f64| {
+                sizes.iter().filter(|size| size.is_none_or(|size| size > at)).count() as f64 / 5.0
+            };
+            (0..STEPS)
+                .map(|step| standing((step as f64 + 0.5) / STEPS as f64) / STEPS as f64)
+                .sum::<f64>()
         };
         let expected = 1.0 - (area(&attack) - area(&best)) / (0.8 * 1.0 - area(&best));
         assert!((local_optimality(&attack, &best).unwrap() - expected).abs() < 1e-4);

@@ -6,17 +6,20 @@ use crate::criterion::{ranking, strongest_but};
 /// A function of an image's logits that grows as the attack approaches its criterion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
-    /// Log odds of all other classes against the label (of a target class against all others). They increase exactly
-    /// when cross-entropy does, and their gradient has the same direction but does not vanish where the model is
-    /// certain: it is the gradient of cross-entropy divided by 1 - p(label).
+    /// Log odds of all other classes against the label (of a target class against all others). They
+    /// increase exactly when cross-entropy does, and their gradient has the same direction but does
+    /// not vanish where the model is certain: it is the gradient of cross-entropy divided by 1 -
+    /// p(label).
     CrossEntropy,
     /// Lead of the strongest other logit over the label's logit (Carlini and Wagner 2017).
     Margin,
-    /// Difference of logits ratio (Croce and Hein 2020): the margin divided by the difference between the largest and
-    /// third largest logits; the plain margin if there are only two classes.
+    /// Difference of logits ratio (Croce and Hein 2020): the margin divided by the difference
+    /// between the largest and third largest logits; the plain margin if there are only two
+    /// classes.
     Dlr,
-    /// Targeted DLR (AutoAttack): the target's lead over the label's logit, divided by the difference between the
-    /// largest logit and the mean of the third and fourth; the plain lead if there are fewer than four classes.
+    /// Targeted DLR (AutoAttack): the target's lead over the label's logit, divided by the
+    /// difference between the largest logit and the mean of the third and fourth; the plain lead if
+    /// there are fewer than four classes.
     TargetedDlr {
         /// The target class.
         class: usize,
@@ -64,12 +67,20 @@ fn log_odds(logits: &[f32], criterion: Criterion) -> Slope {
     let powers: Vec<f64> = logits
         .iter()
         .enumerate()
-        .map(|(other, logit)| if other == class { 0.0 } else { (f64::from(*logit) - strongest).exp() })
+        .map(
+            |(other, logit)| {
+                if other == class { 0.0 } else { (f64::from(*logit) - strongest).exp() }
+            },
+        )
         .collect();
     let total: f64 = powers.iter().sum();
     let sign = criterion.sign();
-    let factors = (0..logits.len()).map(|other| (sign * if other == class { 1.0 } else { -powers[other] / total }) as f32);
-    Slope { value: sign * (f64::from(logits[class]) - strongest - total.ln()), factors: factors.collect() }
+    let factors = (0..logits.len())
+        .map(|other| (sign * if other == class { 1.0 } else { -powers[other] / total }) as f32);
+    Slope {
+        value: sign * (f64::from(logits[class]) - strongest - total.ln()),
+        factors: factors.collect(),
+    }
 }
 
 fn lead(logits: &[f32], criterion: Criterion) -> Slope {
@@ -89,9 +100,12 @@ fn difference(logits: &[f32], more: usize, less: usize) -> Slope {
 
 /// Quotient rule: `numerator` divided by a weighted sum of logits.
 fn over(numerator: Slope, logits: &[f32], denominator: &[(usize, f64)]) -> Slope {
-    let below = denominator.iter().map(|(class, weight)| weight * f64::from(logits[*class])).sum::<f64>() + RATIO_FLOOR;
+    let below =
+        denominator.iter().map(|(class, weight)| weight * f64::from(logits[*class])).sum::<f64>()
+            + RATIO_FLOOR;
     let value = numerator.value / below;
-    let mut factors: Vec<f64> = numerator.factors.iter().map(|factor| f64::from(*factor) / below).collect();
+    let mut factors: Vec<f64> =
+        numerator.factors.iter().map(|factor| f64::from(*factor) / below).collect();
     for (class, weight) in denominator {
         factors[*class] -= value * weight / below;
     }
@@ -102,7 +116,8 @@ fn over(numerator: Slope, logits: &[f32], denominator: &[(usize, f64)]) -> Slope
 mod tests {
     use super::*;
 
-    const LOSSES: [Loss; 4] = [Loss::CrossEntropy, Loss::Margin, Loss::Dlr, Loss::TargetedDlr { class: 3 }];
+    const LOSSES: [Loss; 4] =
+        [Loss::CrossEntropy, Loss::Margin, Loss::Dlr, Loss::TargetedDlr { class: 3 }];
     const LOGITS: [f32; 5] = [0.3, -1.0, 2.0, 0.5, -0.2];
 
     #[test]
@@ -121,7 +136,10 @@ mod tests {
                         loss.slope(&logits, criterion).value
                     };
                     let numeric = (moved(1e-3) - moved(-1e-3)) / 2e-3;
-                    assert!((f64::from(slope.factors[class]) - numeric).abs() < 1e-3, "{loss:?} {criterion:?} {class}");
+                    assert!(
+                        (f64::from(slope.factors[class]) - numeric).abs() < 1e-3,
+                        "{loss:?} {criterion:?} {class}"
+                    );
                 }
             }
         }
@@ -131,13 +149,17 @@ mod tests {
     fn cross_entropy_has_its_direction_also_where_the_model_is_certain() {
         let total: f64 = LOGITS.iter().map(|logit| f64::from(*logit).exp()).sum();
         let p: Vec<f64> = LOGITS.iter().map(|logit| f64::from(*logit).exp() / total).collect();
-        for (class, factor) in
-            Loss::CrossEntropy.slope(&LOGITS, Criterion::Misclassification { label: 2 }).factors.into_iter().enumerate()
+        for (class, factor) in Loss::CrossEntropy
+            .slope(&LOGITS, Criterion::Misclassification { label: 2 })
+            .factors
+            .into_iter()
+            .enumerate()
         {
             let gradient = p[class] - if class == 2 { 1.0 } else { 0.0 };
             assert!((f64::from(factor) - gradient / (1.0 - p[2])).abs() < 1e-6);
         }
-        let certain = Loss::CrossEntropy.slope(&[1e6, 0.0], Criterion::Misclassification { label: 0 });
+        let certain =
+            Loss::CrossEntropy.slope(&[1e6, 0.0], Criterion::Misclassification { label: 0 });
         assert_eq!((certain.value, certain.factors), (-1e6, vec![-1.0, 1.0]));
     }
 
@@ -146,8 +168,14 @@ mod tests {
         let scaled = LOGITS.map(|logit| 1e4 * logit);
         for loss in [Loss::Dlr, Loss::TargetedDlr { class: 3 }] {
             let criterion = Criterion::Misclassification { label: 2 };
-            assert!((loss.slope(&LOGITS, criterion).value - loss.slope(&scaled, criterion).value).abs() < 1e-6);
+            assert!(
+                (loss.slope(&LOGITS, criterion).value - loss.slope(&scaled, criterion).value).abs()
+                    < 1e-6
+            );
         }
-        assert_eq!(Loss::Dlr.slope(&[1.0, 3.0], Criterion::Misclassification { label: 1 }).value, -2.0);
+        assert_eq!(
+            Loss::Dlr.slope(&[1.0, 3.0], Criterion::Misclassification { label: 1 }).value,
+            -2.0
+        );
     }
 }

@@ -4,8 +4,8 @@ use crate::accuracy::already_adversarial;
 use crate::bracket::Bracket;
 use crate::driver::{Driver, Job};
 use crate::{
-    Accuracy, Attack, AttackKind, Attacked, Classifier, Counts, Error, EvalOptions, LabeledBatch, Norm, Perturbation, Progress,
-    Result, Search, Settings,
+    Accuracy, Attack, AttackKind, Attacked, Classifier, Counts, Error, EvalOptions, LabeledBatch,
+    Norm, Perturbation, Progress, Result, Search, Settings,
 };
 
 /// Maximum rounds of bisection; a tolerance of 1% needs about half as many.
@@ -22,9 +22,10 @@ pub struct ImageRecord {
     pub counts: Counts,
 }
 
-/// The smallest perturbations found so far in one norm, one record per image. Attacks run one after the other
-/// ([`MinimalPerturbations::approach`]), and each starts from what the earlier ones found. Between attacks the records
-/// can be saved and later restored ([`MinimalPerturbations::restore`]).
+/// The smallest perturbations found so far in one norm, one record per image. Attacks run one after
+/// the other ([`MinimalPerturbations::approach`]), and each starts from what the earlier ones
+/// found. Between attacks the records can be saved and later restored
+/// ([`MinimalPerturbations::restore`]).
 #[derive(Clone, Debug, PartialEq)]
 pub struct MinimalPerturbations {
     norm: Norm,
@@ -36,7 +37,12 @@ impl MinimalPerturbations {
     ///
     /// # Errors
     /// Returns the errors of [`correct`](crate::correct).
-    pub fn new(model: &dyn Classifier, labeled: &LabeledBatch, norm: Norm, settings: Settings) -> Result<Self> {
+    pub fn new(
+        model: &dyn Classifier,
+        labeled: &LabeledBatch,
+        norm: Norm,
+        settings: Settings,
+    ) -> Result<Self> {
         let records = already_adversarial(model, labeled, settings)?
             .into_iter()
             .map(|already| ImageRecord { already, nearest: None, counts: Counts::default() })
@@ -59,52 +65,74 @@ impl MinimalPerturbations {
         self.norm
     }
 
-    /// For each image, the distance to the nearest adversarial image found: 0 if the image itself is adversarial.
+    /// For each image, the distance to the nearest adversarial image found: 0 if the image itself
+    /// is adversarial.
     pub fn distances(&self, labeled: &LabeledBatch) -> Vec<Option<f64>> {
-        let distance = |(index, record): (usize, &ImageRecord)| match (&record.nearest, record.already) {
-            (_, true) => Some(0.0),
-            (Some((pixels, _)), false) => Some(self.norm.distance(labeled.image(index), pixels)),
-            (None, false) => None,
-        };
+        let distance =
+            |(index, record): (usize, &ImageRecord)| match (&record.nearest, record.already) {
+                (_, true) => Some(0.0),
+                (Some((pixels, _)), false) => {
+                    Some(self.norm.distance(labeled.image(index), pixels))
+                }
+                (None, false) => None,
+            };
         self.records.iter().enumerate().map(distance).collect()
     }
 
-    /// The smallest perturbations of the images that were not already adversarial. Images that withstood all attacks
-    /// are censored at the largest size searched.
+    /// The smallest perturbations of the images that were not already adversarial. Images that
+    /// withstood all attacks are censored at the largest size searched.
     pub fn perturbations(&self, labeled: &LabeledBatch, search: Search) -> Vec<Perturbation> {
         self.distances(labeled)
             .into_iter()
             .zip(&self.records)
             .filter(|(_, record)| !record.already)
-            .map(|(distance, _)| distance.map_or(Perturbation::Censored(search.largest), Perturbation::Found))
+            .map(|(distance, _)| {
+                distance.map_or(Perturbation::Censored(search.largest), Perturbation::Found)
+            })
             .collect()
     }
 
-    /// Accuracy at each of `epsilons`: the number of all images that are classified correctly and withstand every
-    /// perturbation of at most that size, as far as the attacks found. Misclassified images count as errors at every
-    /// epsilon, so that networks of different accuracy can be compared.
+    /// Accuracy at each of `epsilons`: the number of all images that are classified correctly and
+    /// withstand every perturbation of at most that size, as far as the attacks found.
+    /// Misclassified images count as errors at every epsilon, so that networks of different
+    /// accuracy can be compared.
     ///
     /// # Errors
-    /// Returns [`Error::Size`] if the numbers of images and records differ, and [`Error::Level`] if an epsilon is below
-    /// 0 or above the largest size searched, beyond which nothing is known about images that withstood.
-    pub fn accuracies(&self, labeled: &LabeledBatch, search: Search, epsilons: &[f64]) -> Result<Vec<Accuracy>> {
+    /// Returns [`Error::Size`] if the numbers of images and records differ, and [`Error::Level`] if
+    /// an epsilon is below 0 or above the largest size searched, beyond which nothing is known
+    /// about images that withstood.
+    pub fn accuracies(
+        &self,
+        labeled: &LabeledBatch,
+        search: Search,
+        epsilons: &[f64],
+    ) -> Result<Vec<Accuracy>> {
         let perturbations = self.of_all_images(labeled, search)?;
-        if let Some(index) = epsilons.iter().position(|epsilon| !(0.0..=search.largest).contains(epsilon)) {
+        if let Some(index) =
+            epsilons.iter().position(|epsilon| !(0.0..=search.largest).contains(epsilon))
+        {
             let expected = format!("0 to {}, the largest size searched", search.largest);
             return Err(Error::Level { what: "epsilon", index, expected, found: epsilons[index] });
         }
         let standing = |epsilon: &f64| {
-            let stands = |perturbation: &&Perturbation| perturbation.found().is_none_or(|size| size > *epsilon);
+            let stands = |perturbation: &&Perturbation| {
+                perturbation.found().is_none_or(|size| size > *epsilon)
+            };
             Accuracy::new(perturbations.iter().filter(stands).count(), labeled.len())
         };
         Ok(epsilons.iter().map(standing).collect())
     }
 
-    /// The smallest perturbation of every image: 0 if it is already adversarial, and censored at the largest size
-    /// searched if none is known up to there.
-    pub(crate) fn of_all_images(&self, labeled: &LabeledBatch, search: Search) -> Result<Vec<Perturbation>> {
+    /// The smallest perturbation of every image: 0 if it is already adversarial, and censored at
+    /// the largest size searched if none is known up to there.
+    pub(crate) fn of_all_images(
+        &self,
+        labeled: &LabeledBatch,
+        search: Search,
+    ) -> Result<Vec<Perturbation>> {
         if labeled.len() != self.records.len() {
-            let (expected, found) = (format!("{}, one per record", self.records.len()), labeled.len().to_string());
+            let (expected, found) =
+                (format!("{}, one per record", self.records.len()), labeled.len().to_string());
             return Err(Error::Size { what: "images", expected, found });
         }
         let one = |distance: Option<f64>| match distance {
@@ -114,13 +142,14 @@ impl MinimalPerturbations {
         Ok(self.distances(labeled).into_iter().map(one).collect())
     }
 
-    /// Lets one more attack try to find smaller perturbations. A minimization attack runs once. For an attack that
-    /// needs an epsilon, epsilon is bisected for each image. Later attacks only have to beat earlier ones.
+    /// Lets one more attack try to find smaller perturbations. A minimization attack runs once. For
+    /// an attack that needs an epsilon, epsilon is bisected for each image. Later attacks only have
+    /// to beat earlier ones.
     ///
     /// # Errors
-    /// Returns [`Error::Size`] if the attack's norm or the number of images does not match the records,
-    /// [`Error::Level`] if the largest size or the tolerance is not above 0 or the size exceeds the range of the norm,
-    /// and the errors of [`attack()`](crate::attack()).
+    /// Returns [`Error::Size`] if the attack's norm or the number of images does not match the
+    /// records, [`Error::Level`] if the largest size or the tolerance is not above 0 or the size
+    /// exceeds the range of the norm, and the errors of [`attack()`](crate::attack()).
     pub fn approach<'a>(
         &mut self,
         model: &dyn Classifier,
@@ -131,7 +160,8 @@ impl MinimalPerturbations {
     ) -> Result<()> {
         self.check(attack, labeled, search)?;
         let mut options = options.into();
-        let driver = Driver { model, attack, kind: attack.kind(), labeled, settings: options.settings };
+        let driver =
+            Driver { model, attack, kind: attack.kind(), labeled, settings: options.settings };
         let observe = &mut |progress| options.tell(progress);
         match attack.kind() {
             AttackKind::Minimization => self.run_once(&driver, observe),
@@ -159,7 +189,8 @@ impl MinimalPerturbations {
     fn run_once(&mut self, driver: &Driver, observe: &mut dyn FnMut(Progress)) -> Result<()> {
         let labeled = driver.labeled;
         let epsilon = self.norm.range(labeled.area());
-        let open: Vec<usize> = (0..labeled.len()).filter(|index| !self.records[*index].already).collect();
+        let open: Vec<usize> =
+            (0..labeled.len()).filter(|index| !self.records[*index].already).collect();
         let attacked = self.try_at(driver, &open, &vec![epsilon; open.len()], observe)?;
         for index in open {
             self.enter(index, driver.attack, &attacked, labeled);
@@ -167,16 +198,24 @@ impl MinimalPerturbations {
         Ok(())
     }
 
-    fn bisect(&mut self, driver: &Driver, search: Search, observe: &mut dyn FnMut(Progress)) -> Result<()> {
+    fn bisect(
+        &mut self,
+        driver: &Driver,
+        search: Search,
+        observe: &mut dyn FnMut(Progress),
+    ) -> Result<()> {
         let (labeled, attack) = (driver.labeled, driver.attack);
-        let mut brackets: Vec<Bracket> = self.distances(labeled).into_iter().map(Bracket::new).collect();
+        let mut brackets: Vec<Bracket> =
+            self.distances(labeled).into_iter().map(Bracket::new).collect();
         for round in 0..ROUNDS {
-            let open: Vec<usize> = (0..labeled.len()).filter(|index| brackets[*index].is_open(search)).collect();
+            let open: Vec<usize> =
+                (0..labeled.len()).filter(|index| brackets[*index].is_open(search)).collect();
             observe(Progress { done: labeled.len() - open.len(), total: labeled.len() });
             if open.is_empty() {
                 break;
             }
-            let epsilons: Vec<f64> = open.iter().map(|index| brackets[*index].next(search)).collect();
+            let epsilons: Vec<f64> =
+                open.iter().map(|index| brackets[*index].next(search)).collect();
             let attacked = self.try_at(driver, &open, &epsilons, &mut |_| {})?;
             for (index, epsilon) in open.iter().zip(&epsilons) {
                 let outcome = attacked.outcomes()[*index];
@@ -188,12 +227,19 @@ impl MinimalPerturbations {
         Ok(())
     }
 
-    fn try_at(&self, driver: &Driver, open: &[usize], epsilons: &[f64], observe: &mut dyn FnMut(Progress)) -> Result<Attacked> {
+    fn try_at(
+        &self,
+        driver: &Driver,
+        open: &[usize],
+        epsilons: &[f64],
+        observe: &mut dyn FnMut(Progress),
+    ) -> Result<Attacked> {
         let jobs: Vec<Job> = open
             .iter()
             .zip(epsilons)
             .map(|(index, epsilon)| {
-                let start = self.records[*index].nearest.as_ref().map(|(pixels, _)| pixels.as_slice());
+                let start =
+                    self.records[*index].nearest.as_ref().map(|(pixels, _)| pixels.as_slice());
                 Job { index: *index, epsilon: *epsilon, start }
             })
             .collect();
@@ -204,11 +250,20 @@ impl MinimalPerturbations {
     }
 
     /// Keeps an attack's result for an image if it is closer.
-    fn enter(&mut self, index: usize, attack: &dyn Attack, attacked: &Attacked, labeled: &LabeledBatch) {
+    fn enter(
+        &mut self,
+        index: usize,
+        attack: &dyn Attack,
+        attacked: &Attacked,
+        labeled: &LabeledBatch,
+    ) {
         let outcome = attacked.outcomes()[index];
         let record = &mut self.records[index];
         record.counts = record.counts.plus(outcome.counts);
-        let before = record.nearest.as_ref().map(|(pixels, _)| self.norm.distance(labeled.image(index), pixels));
+        let before = record
+            .nearest
+            .as_ref()
+            .map(|(pixels, _)| self.norm.distance(labeled.image(index), pixels));
         if outcome.success && before.is_none_or(|before| outcome.distance < before) {
             record.nearest = Some((attacked.image(index).to_vec(), attack.name()));
         }

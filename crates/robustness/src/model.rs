@@ -4,15 +4,17 @@ use candle_core::{Device, ModuleT, Tensor};
 
 /// A model that classifies images.
 ///
-/// The model normalizes images itself, with dropout off and batch norm using its running statistics, so that the logits
-/// of an image depend only on that image. Prefer plain tensors to [`Var`](candle_core::Var)s for the weights: attacks
-/// need gradients with respect to the images only, and candle computes one for every variable in the graph.
+/// The model normalizes images itself, with dropout off and batch norm using its running
+/// statistics, so that the logits of an image depend only on that image. Prefer plain tensors to
+/// [`Var`](candle_core::Var)s for the weights: attacks need gradients with respect to the images
+/// only, and candle computes one for every variable in the graph.
 ///
 /// [`ModuleClassifier`] wraps a candle module.
 pub trait Classifier: Sync {
-    /// Logits `[batch, classes]` of `images`, `[batch, channels, height, width]`, f32 in [0, 1] (beyond it only under
-    /// unclamped noise). Gradient attacks need a result that candle's autograd can differentiate with respect to
-    /// `images`; otherwise gradients are zero, and the zeros are counted.
+    /// Logits `[batch, classes]` of `images`, `[batch, channels, height, width]`, f32 in [0, 1]
+    /// (beyond it only under unclamped noise). Gradient attacks need a result that candle's
+    /// autograd can differentiate with respect to `images`; otherwise gradients are zero, and the
+    /// zeros are counted.
     ///
     /// # Errors
     /// Returns candle's error if one of its operations fails.
@@ -24,8 +26,9 @@ pub trait Classifier: Sync {
     }
 }
 
-/// A candle module as a [`Classifier`]: a layer or network of `candle_nn`, any [`Module`](candle_core::Module) or
-/// [`ModuleT`], or a closure from images to logits. It runs in evaluation mode.
+/// A candle module as a [`Classifier`]: a layer or network of `candle_nn`, any
+/// [`Module`](candle_core::Module) or [`ModuleT`], or a closure from images to logits. It runs in
+/// evaluation mode.
 ///
 /// ```
 /// use brainprior_robustness::{DeepFool, LabeledBatch, ModuleClassifier, Norm, Settings, minimize_perturbation};
@@ -49,8 +52,8 @@ pub struct ModuleClassifier<M> {
 }
 
 impl<M: ModuleT + Sync> ModuleClassifier<M> {
-    /// Wraps a module that maps images `[batch, channels, height, width]` to logits `[batch, classes]`; `device` is
-    /// where its weights are.
+    /// Wraps a module that maps images `[batch, channels, height, width]` to logits `[batch,
+    /// classes]`; `device` is where its weights are.
     pub fn new(module: M, device: Device) -> Self {
         Self { module, device }
     }
@@ -84,7 +87,14 @@ mod tests {
     #[test]
     fn a_module_is_evaluated_with_running_statistics_and_without_dropout() {
         let tensor = |values: &[f32]| Tensor::from_slice(values, 2, &Device::Cpu).unwrap();
-        let norm = BatchNorm::new(2, tensor(&[0.5, 0.25]), tensor(&[4.0, 1.0]), tensor(&[1.0, 2.0]), tensor(&[0.0, 1.0]), 0.0);
+        let norm = BatchNorm::new(
+            2,
+            tensor(&[0.5, 0.25]),
+            tensor(&[4.0, 1.0]),
+            tensor(&[1.0, 2.0]),
+            tensor(&[0.0, 1.0]),
+            0.0,
+        );
         let model = ModuleClassifier::new(Network(norm.unwrap(), Dropout::new(0.9)), Device::Cpu);
         let images = Tensor::ones((3, 2, 2, 2), DType::F32, &Device::Cpu).unwrap();
         let logits = model.logits(&images).unwrap().to_vec2::<f32>().unwrap();

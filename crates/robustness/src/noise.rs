@@ -21,7 +21,8 @@ pub enum Noise {
 /// Treatment of values that noise moves out of [0, 1].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clamp {
-    /// Keep them, so that the noise keeps its distribution; the model then gets values outside [0, 1].
+    /// Keep them, so that the noise keeps its distribution; the model then gets values outside [0,
+    /// 1].
     None,
     /// Clip them to [0, 1].
     Unit,
@@ -39,16 +40,20 @@ pub struct NoisePoint {
 }
 
 impl Noise {
-    /// Adds noise to one image. The random stream belongs to the image's `number`: it is the same in any batch and at
-    /// every level, so that only the level differs.
+    /// Adds noise to one image. The random stream belongs to the image's `number`: it is the same
+    /// in any batch and at every level, so that only the level differs.
     pub fn add(self, image: &mut [f32], level: f64, clamp: Clamp, seed: u64, number: usize) {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         generator.set_stream(number as u64);
         let (least, most) =
-            image.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), value| (least.min(*value), most.max(*value)));
+            image.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), value| {
+                (least.min(*value), most.max(*value))
+            });
         for value in image {
             let noisy = match self {
-                Self::Gaussian => f64::from(*value) + level * generator.sample::<f64, _>(StandardNormal),
+                Self::Gaussian => {
+                    f64::from(*value) + level * generator.sample::<f64, _>(StandardNormal)
+                }
                 Self::Uniform => f64::from(*value) + level * generator.random_range(-1.0..1.0),
                 Self::SaltAndPepper => {
                     let (drawn, extreme): (f64, bool) = (generator.random(), generator.random());
@@ -70,7 +75,12 @@ impl Noise {
         };
         match levels.iter().position(|level| !(0.0..=largest).contains(level)) {
             None => Ok(()),
-            Some(index) => Err(Error::Level { what: "noise level", index, expected: expected.into(), found: levels[index] }),
+            Some(index) => Err(Error::Level {
+                what: "noise level",
+                index,
+                expected: expected.into(),
+                found: levels[index],
+            }),
         }
     }
 }
@@ -78,8 +88,8 @@ impl Noise {
 /// Accuracy at each noise level.
 ///
 /// # Errors
-/// Returns [`Error::Level`] if a level is negative, not finite, or not a probability if one is needed,
-/// [`Error::NotFinite`] if a logit is not finite, and [`Error::Model`] if the model fails.
+/// Returns [`Error::Level`] if a level is negative, not finite, or not a probability if one is
+/// needed, [`Error::NotFinite`] if a logit is not finite, and [`Error::Model`] if the model fails.
 pub fn noise_curve<'a>(
     model: &dyn Classifier,
     labeled: &LabeledBatch,
@@ -89,7 +99,9 @@ pub fn noise_curve<'a>(
     options: impl Into<EvalOptions<'a>>,
 ) -> Result<Vec<NoisePoint>> {
     noise.check(levels)?;
-    let _span = tracing::info_span!("noise", ?noise, ?clamp, images = labeled.len(), levels = levels.len()).entered();
+    let _span =
+        tracing::info_span!("noise", ?noise, ?clamp, images = labeled.len(), levels = levels.len())
+            .entered();
     let mut options = options.into();
     let settings = options.settings;
     let total = levels.len() * labeled.len();
@@ -102,11 +114,21 @@ pub fn noise_curve<'a>(
             for index in batch.clone() {
                 let start = pixels.len();
                 pixels.extend_from_slice(labeled.image(index));
-                noise.add(&mut pixels[start..], *level, clamp, settings.seed, labeled.numbers()[index]);
+                noise.add(
+                    &mut pixels[start..],
+                    *level,
+                    clamp,
+                    settings.seed,
+                    labeled.numbers()[index],
+                );
             }
             let rows = logits(model, labeled.shape(), &pixels, &labeled.numbers()[batch.clone()])?;
             done += batch.len();
-            correct += rows.iter().zip(batch).filter(|(row, index)| decision(row) == labeled.label(*index)).count();
+            correct += rows
+                .iter()
+                .zip(batch)
+                .filter(|(row, index)| decision(row) == labeled.label(*index))
+                .count();
             options.tell(Progress { done, total });
         }
         points.push(NoisePoint { level: *level, accuracy: Accuracy::new(correct, labeled.len()) });
@@ -125,7 +147,9 @@ mod tests {
     }
 
     fn deviation(values: &[f32]) -> f64 {
-        (values.iter().map(|value| (f64::from(*value) - 0.5).powi(2)).sum::<f64>() / values.len() as f64).sqrt()
+        (values.iter().map(|value| (f64::from(*value) - 0.5).powi(2)).sum::<f64>()
+            / values.len() as f64)
+            .sqrt()
     }
 
     #[test]
@@ -135,7 +159,9 @@ mod tests {
         assert!((deviation(&uniform) - 0.3 / 3f64.sqrt()).abs() < 0.003);
         assert!(uniform.iter().all(|value| (0.2..=0.8).contains(value)));
         let pepper = noisy(Noise::SaltAndPepper, 0.2, Clamp::None, 0);
-        let share = |wanted: f32| pepper.iter().filter(|value| **value == wanted).count() as f64 / pepper.len() as f64;
+        let share = |wanted: f32| {
+            pepper.iter().filter(|value| **value == wanted).count() as f64 / pepper.len() as f64
+        };
         assert!((share(0.0) - 0.1).abs() < 0.01 && (share(1.0) - 0.1).abs() < 0.01);
     }
 
@@ -152,7 +178,11 @@ mod tests {
     #[test]
     fn clamping_is_chosen() {
         assert!(noisy(Noise::Gaussian, 1.0, Clamp::None, 0).iter().any(|value| *value < 0.0));
-        assert!(noisy(Noise::Gaussian, 1.0, Clamp::Unit, 0).iter().all(|value| (0.0..=1.0).contains(value)));
+        assert!(
+            noisy(Noise::Gaussian, 1.0, Clamp::Unit, 0)
+                .iter()
+                .all(|value| (0.0..=1.0).contains(value))
+        );
         let mut image = [0.2, 0.4, 0.3, 0.4];
         Noise::Gaussian.add(&mut image, 1.0, Clamp::OwnRange, 11, 0);
         assert!(image.iter().all(|value| (0.2..=0.4).contains(value)));

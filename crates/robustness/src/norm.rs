@@ -38,8 +38,9 @@ impl Norm {
         }
     }
 
-    /// Projects `changed` to within `epsilon` of `original` and then clips it to [0, 1], in Foolbox's order.
-    /// [`Norm::distance`] is then at most `epsilon`, rounding included. A point already inside is left unchanged.
+    /// Projects `changed` to within `epsilon` of `original` and then clips it to [0, 1], in
+    /// Foolbox's order. [`Norm::distance`] is then at most `epsilon`, rounding included. A point
+    /// already inside is left unchanged.
     ///
     /// `original` must lie in [0, 1] and `changed` be finite.
     pub fn project(self, original: &[f32], changed: &mut [f32], epsilon: f64) {
@@ -47,7 +48,8 @@ impl Norm {
             Self::Linf => {
                 for (value, original) in changed.iter_mut().zip(original) {
                     let center = f64::from(*original);
-                    let bounded = f64::from(*value).clamp(center - epsilon, center + epsilon) as f32;
+                    let bounded =
+                        f64::from(*value).clamp(center - epsilon, center + epsilon) as f32;
                     // Rounding to f32 may step outside again.
                     *value = match f64::from(bounded) - center {
                         change if change > epsilon => bounded.next_down(),
@@ -59,7 +61,8 @@ impl Norm {
             }
             Self::L2 => {
                 let mut length = self.distance(original, changed);
-                // Each pass leaves at most f32 rounding errors, so a little more is removed every time.
+                // Each pass leaves at most f32 rounding errors, so a little more is removed every
+                // time.
                 let mut slack = 1.0;
                 while length > epsilon {
                     let scale = epsilon / length * slack;
@@ -75,51 +78,66 @@ impl Norm {
             Self::L1 => {
                 let mut target = epsilon;
                 loop {
-                    let changes: Vec<f64> =
-                        original.iter().zip(changed.iter()).map(|(a, b)| f64::from(*b) - f64::from(*a)).collect();
+                    let changes: Vec<f64> = original
+                        .iter()
+                        .zip(changed.iter())
+                        .map(|(a, b)| f64::from(*b) - f64::from(*a))
+                        .collect();
                     let length = self.size(&changes);
                     if length <= epsilon {
                         break;
                     }
                     let taken_off = excess(&changes, target);
-                    for ((value, original), change) in changed.iter_mut().zip(original).zip(changes) {
+                    for ((value, original), change) in changed.iter_mut().zip(original).zip(changes)
+                    {
                         *value = (f64::from(*original) + shrunk(change, taken_off)) as f32;
                     }
                     // The next target compensates for what rounding to f32 added back.
-                    target = (target - (self.distance(original, changed) - epsilon).max(0.0)).max(0.0);
+                    target =
+                        (target - (self.distance(original, changed) - epsilon).max(0.0)).max(0.0);
                 }
                 changed.iter_mut().for_each(|value| *value = value.clamp(0.0, 1.0));
             }
             Self::L0 => {
-                let change = |index: usize, changed: &[f32]| (changed[index] - original[index]).abs();
-                let mut order: Vec<usize> = (0..changed.len()).filter(|index| change(*index, changed) != 0.0).collect();
+                let change =
+                    |index: usize, changed: &[f32]| (changed[index] - original[index]).abs();
+                let mut order: Vec<usize> =
+                    (0..changed.len()).filter(|index| change(*index, changed) != 0.0).collect();
                 order.sort_by(|a, b| change(*b, changed).total_cmp(&change(*a, changed)));
                 // Keep the largest changes.
-                order.iter().skip(epsilon as usize).for_each(|index| changed[*index] = original[*index]);
+                order
+                    .iter()
+                    .skip(epsilon as usize)
+                    .for_each(|index| changed[*index] = original[*index]);
                 changed.iter_mut().for_each(|value| *value = value.clamp(0.0, 1.0));
             }
         }
     }
 
-    /// Dual norm of a gradient: the rate of change of a function along its steepest step of size 1 (in L0, changing a
-    /// single value by 1, the most that [0, 1] allows).
+    /// Dual norm of a gradient: the rate of change of a function along its steepest step of size 1
+    /// (in L0, changing a single value by 1, the most that [0, 1] allows).
     pub(crate) fn dual_length(self, gradient: &[f32]) -> f64 {
         match self {
             Self::Linf => gradient.iter().map(|value| f64::from(value.abs())).sum(),
             Self::L2 => l2(gradient),
-            Self::L1 | Self::L0 => gradient.iter().fold(0.0, |max, value| f64::from(value.abs()).max(max)),
+            Self::L1 | Self::L0 => {
+                gradient.iter().fold(0.0, |max, value| f64::from(value.abs()).max(max))
+            }
         }
     }
 
-    /// A random direction of length 1: uniform on the sphere (L2), random signs (Linf), or up or down along one value
-    /// (L1, L0).
+    /// A random direction of length 1: uniform on the sphere (L2), random signs (Linf), or up or
+    /// down along one value (L1, L0).
     pub(crate) fn random_direction(self, area: usize, generator: &mut ChaCha8Rng) -> Vec<f64> {
         match self {
-            Self::Linf => (0..area).map(|_| if generator.random::<bool>() { 1.0 } else { -1.0 }).collect(),
+            Self::Linf => {
+                (0..area).map(|_| if generator.random::<bool>() { 1.0 } else { -1.0 }).collect()
+            }
             Self::L2 => unit(&gaussian(area, generator)),
             Self::L1 | Self::L0 => {
                 let mut axis = vec![0.0; area];
-                axis[generator.random_range(0..area)] = if generator.random::<bool>() { 1.0 } else { -1.0 };
+                axis[generator.random_range(0..area)] =
+                    if generator.random::<bool>() { 1.0 } else { -1.0 };
                 axis
             }
         }
@@ -136,7 +154,8 @@ impl Norm {
                 direction.into_iter().map(|value| value * radius).collect()
             }
             Self::L1 | Self::L0 => {
-                let (axis, share) = (self.random_direction(area, generator), generator.random::<f64>());
+                let (axis, share) =
+                    (self.random_direction(area, generator), generator.random::<f64>());
                 axis.into_iter().map(|value| value * share).collect()
             }
         }
@@ -151,20 +170,26 @@ impl Norm {
         }
     }
 
-    /// The step of size 1 along which a loss with this gradient grows fastest; values with zero gradient do not move.
+    /// The step of size 1 along which a loss with this gradient grows fastest; values with zero
+    /// gradient do not move.
     pub(crate) fn steepest(self, gradient: &[f32]) -> Vec<f64> {
         match self {
-            Self::Linf => gradient.iter().map(|value| if *value == 0.0 { 0.0 } else { f64::from(value.signum()) }).collect(),
+            Self::Linf => gradient
+                .iter()
+                .map(|value| if *value == 0.0 { 0.0 } else { f64::from(value.signum()) })
+                .collect(),
             Self::L2 => {
                 let length = l2(gradient);
                 let inverse = if length > 0.0 { 1.0 / length } else { 0.0 };
                 gradient.iter().map(|value| f64::from(*value) * inverse).collect()
             }
             Self::L1 | Self::L0 => {
-                let steepest = (0..gradient.len())
-                    .fold(0, |best, index| if gradient[index].abs() > gradient[best].abs() { index } else { best });
-                let along =
-                    |(index, value): (usize, &f32)| if index == steepest { Self::Linf.steepest(&[*value])[0] } else { 0.0 };
+                let steepest = (0..gradient.len()).fold(0, |best, index| {
+                    if gradient[index].abs() > gradient[best].abs() { index } else { best }
+                });
+                let along = |(index, value): (usize, &f32)| {
+                    if index == steepest { Self::Linf.steepest(&[*value])[0] } else { 0.0 }
+                };
                 gradient.iter().enumerate().map(along).collect()
             }
         }
@@ -178,15 +203,17 @@ impl Norm {
             Some(index) => Err(Error::Level {
                 what: "epsilon",
                 index,
-                expected: format!("0 to {range}, the largest {self:?} distance between two images in [0, 1]"),
+                expected: format!(
+                    "0 to {range}, the largest {self:?} distance between two images in [0, 1]"
+                ),
                 found: epsilons[index],
             }),
         }
     }
 }
 
-/// The amount to subtract from each change so that their sizes sum to `total`, which is at most their present sum
-/// (Duchi et al. 2008: Euclidean projection onto the L1 ball).
+/// The amount to subtract from each change so that their sizes sum to `total`, which is at most
+/// their present sum (Duchi et al. 2008: Euclidean projection onto the L1 ball).
 pub(crate) fn excess(changes: &[f64], total: f64) -> f64 {
     let mut sizes: Vec<f64> = changes.iter().map(|change| change.abs()).collect();
     sizes.sort_by(|a, b| b.total_cmp(a));
@@ -219,7 +246,8 @@ pub(crate) fn gaussian(count: usize, generator: &mut ChaCha8Rng) -> Vec<f64> {
 }
 
 fn unit(values: &[f64]) -> Vec<f64> {
-    let length = values.iter().map(|value| value * value).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
+    let length =
+        values.iter().map(|value| value * value).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
     values.iter().map(|value| value / length).collect()
 }
 
@@ -248,8 +276,8 @@ mod tests {
     }
 
     proptest! {
-        /// No other point of the L1 ball is nearer. Optimality condition: the direction to the original point makes an
-        /// obtuse angle with the direction to any corner of the ball.
+        /// No other point of the L1 ball is nearer. Optimality condition: the direction to the
+        /// original point makes an obtuse angle with the direction to any corner of the ball.
         #[test]
         fn the_projection_on_the_ball_of_l1_is_the_nearest_point(
             changes in prop::collection::vec(-1.0f64..1.0, 1..30),

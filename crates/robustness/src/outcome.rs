@@ -5,8 +5,8 @@ use crate::{Accuracy, Counts, LabeledBatch};
 /// The outcome for one image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outcome {
-    /// Whether the unperturbed image was already adversarial (misclassified, or of the target class). Such an image is
-    /// not attacked.
+    /// Whether the unperturbed image was already adversarial (misclassified, or of the target
+    /// class). Such an image is not attacked.
     pub already: bool,
     /// Whether the final image, verified on its own, is adversarial. True if it already was.
     pub success: bool,
@@ -27,7 +27,12 @@ pub struct Attacked {
 impl Attacked {
     /// All images unperturbed, before any attack.
     pub(crate) fn unharmed(labeled: &LabeledBatch, already: &[bool]) -> Self {
-        let outcome = |already: &bool| Outcome { already: *already, success: *already, distance: 0.0, counts: Counts::default() };
+        let outcome = |already: &bool| Outcome {
+            already: *already,
+            success: *already,
+            distance: 0.0,
+            counts: Counts::default(),
+        };
         let finals = (0..labeled.len()).flat_map(|index| labeled.image(index)).copied().collect();
         Self { outcomes: already.iter().map(outcome).collect(), area: labeled.area(), finals }
     }
@@ -56,7 +61,8 @@ impl Attacked {
         &self.finals[index * self.area..(index + 1) * self.area]
     }
 
-    /// Number of images that withstood, out of all: for misclassification, the accuracy under attack.
+    /// Number of images that withstood, out of all: for misclassification, the accuracy under
+    /// attack.
     pub fn accuracy(&self) -> Accuracy {
         let standing = self.outcomes.iter().filter(|outcome| !outcome.success).count();
         Accuracy::new(standing, self.outcomes.len())

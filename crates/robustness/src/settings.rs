@@ -7,8 +7,8 @@ use std::fmt;
 pub struct Settings {
     /// Seed of all random streams.
     pub seed: u64,
-    /// Images per call to the model, at least 1. It affects speed only; results differ at most by the model's own
-    /// rounding in different batch sizes.
+    /// Images per call to the model, at least 1. It affects speed only; results differ at most by
+    /// the model's own rounding in different batch sizes.
     pub batch: usize,
 }
 
@@ -19,7 +19,8 @@ impl Settings {
     }
 }
 
-/// [`Settings`] with an optional observer. Functions that report their progress take either of the two.
+/// [`Settings`] with an optional observer. Functions that report their progress take either of the
+/// two.
 pub struct EvalOptions<'a> {
     /// Seed and batch size.
     pub settings: Settings,
@@ -44,7 +45,10 @@ impl From<Settings> for EvalOptions<'_> {
 impl fmt::Debug for EvalOptions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { settings, observer } = self;
-        f.debug_struct("EvalOptions").field("settings", settings).field("observed", &observer.is_some()).finish()
+        f.debug_struct("EvalOptions")
+            .field("settings", settings)
+            .field("observed", &observer.is_some())
+            .finish()
     }
 }
 

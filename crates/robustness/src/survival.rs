@@ -4,8 +4,8 @@ use crate::{Error, Perturbation, Result};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// A median with its 95% bootstrap interval. Each of the three values is censored if too many images withstand
-/// everything.
+/// A median with its 95% bootstrap interval. Each of the three values is censored if too many
+/// images withstand everything.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Median {
     /// The median.
@@ -20,9 +20,9 @@ pub struct Median {
     pub censored: usize,
 }
 
-/// Fraction of images whose smallest perturbation is larger than a size (Kaplan and Meier 1958). An image censored at
-/// some size counts as at risk up to that size and then leaves the sample. If no image is censored below the largest
-/// perturbation found, these are plain fractions.
+/// Fraction of images whose smallest perturbation is larger than a size (Kaplan and Meier 1958). An
+/// image censored at some size counts as at risk up to that size and then leaves the sample. If no
+/// image is censored below the largest perturbation found, these are plain fractions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Survival {
     /// Increasing sizes at which images fall, and the fraction that survives beyond each.
@@ -42,12 +42,15 @@ impl Survival {
         }
         let mut sorted = perturbations.to_vec();
         // At equal sizes, events precede censoring: a censored image withstood that size.
-        sorted.sort_by(|a, b| a.size().total_cmp(&b.size()).then(a.found().is_none().cmp(&b.found().is_none())));
+        sorted.sort_by(|a, b| {
+            a.size().total_cmp(&b.size()).then(a.found().is_none().cmp(&b.found().is_none()))
+        });
         let (mut steps, mut share, mut index): (Vec<(f64, f64)>, f64, usize) = (Vec::new(), 1.0, 0);
         while index < sorted.len() {
             let (size, at_risk) = (sorted[index].size(), sorted.len() - index);
             let here = sorted[index..].iter().take_while(|other| other.size() == size).count();
-            let fallen = sorted[index..index + here].iter().filter(|other| other.found().is_some()).count();
+            let fallen =
+                sorted[index..index + here].iter().filter(|other| other.found().is_some()).count();
             if fallen > 0 {
                 // Computed so that without censoring it equals the remaining fraction exactly.
                 share *= (at_risk - fallen) as f64 / at_risk as f64;
@@ -63,8 +66,8 @@ impl Survival {
         self.steps.iter().take_while(|step| step.0 <= size).last().map_or(1.0, |step| step.1)
     }
 
-    /// The size that half of the images withstand; if exactly half do over an interval, its middle, as usual for a
-    /// median. Censored if more than half withstand everything.
+    /// The size that half of the images withstand; if exactly half do over an interval, its middle,
+    /// as usual for a median. Censored if more than half withstand everything.
     pub fn median(&self) -> Perturbation {
         const HALF: f64 = 0.5;
         // Products of fractions carry rounding errors.
@@ -73,7 +76,9 @@ impl Survival {
             return Perturbation::Censored(self.end);
         };
         match self.steps.get(index + 1) {
-            Some(next) if near(self.steps[index].1) => Perturbation::Found(0.5 * (self.steps[index].0 + next.0)),
+            Some(next) if near(self.steps[index].1) => {
+                Perturbation::Found(0.5 * (self.steps[index].0 + next.0))
+            }
             None if near(self.steps[index].1) => Perturbation::Censored(self.end),
             _ => Perturbation::Found(self.steps[index].0),
         }
@@ -83,25 +88,29 @@ impl Survival {
 /// The median smallest perturbation ([`Survival::median`]) with a bootstrap interval over images.
 ///
 /// # Errors
-/// Returns [`Error::NoImages`] if there are no perturbations: no image was given, or the model misclassifies all of
-/// them.
+/// Returns [`Error::NoImages`] if there are no perturbations: no image was given, or the model
+/// misclassifies all of them.
 pub fn median(perturbations: &[Perturbation], resamples: usize, seed: u64) -> Result<Median> {
     let value = Survival::of(perturbations)?.median();
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     let count = perturbations.len();
     let mut medians: Vec<Perturbation> = (0..resamples)
         .map(|_| {
-            let drawn: Vec<Perturbation> = (0..count).map(|_| perturbations[generator.random_range(0..count)]).collect();
+            let drawn: Vec<Perturbation> =
+                (0..count).map(|_| perturbations[generator.random_range(0..count)]).collect();
             Ok(Survival::of(&drawn)?.median())
         })
         .collect::<Result<_>>()?;
     // Censored medians are larger than all found ones.
-    medians.sort_by(|a, b| a.found().is_none().cmp(&b.found().is_none()).then(a.size().total_cmp(&b.size())));
+    medians.sort_by(|a, b| {
+        a.found().is_none().cmp(&b.found().is_none()).then(a.size().total_cmp(&b.size()))
+    });
     let at = |quantile: f64| match medians.len() {
         0 => value,
         count => medians[((count - 1) as f64 * quantile).round() as usize],
     };
-    let censored = perturbations.iter().filter(|perturbation| perturbation.found().is_none()).count();
+    let censored =
+        perturbations.iter().filter(|perturbation| perturbation.found().is_none()).count();
     Ok(Median { value, low: at(0.025), high: at(0.975), images: count, censored })
 }
 
@@ -132,7 +141,14 @@ mod tests {
     fn shares_are_those_of_kaplan_and_meier() {
         let values = [Found(1.0), Censored(1.0), Found(2.0), Censored(3.0), Found(4.0), Found(5.0)];
         let survival = Survival::of(&values).unwrap();
-        for (size, share) in [(0.5, 1.0), (1.0, 5.0 / 6.0), (2.0, 5.0 / 6.0 * 0.75), (3.9, 0.625), (4.0, 0.3125), (9.0, 0.0)] {
+        for (size, share) in [
+            (0.5, 1.0),
+            (1.0, 5.0 / 6.0),
+            (2.0, 5.0 / 6.0 * 0.75),
+            (3.9, 0.625),
+            (4.0, 0.3125),
+            (9.0, 0.0),
+        ] {
             assert!((survival.beyond(size) - share).abs() < 1e-12, "{size}");
         }
         assert_eq!(survival.median(), Found(4.0));
@@ -146,7 +162,10 @@ mod tests {
         assert_eq!(first.value, Found(100.5));
         let (low, high) = (first.low.found().unwrap(), first.high.found().unwrap());
         // Standard error of the median of a uniform: range / (2 sqrt(n)) = 7.07.
-        assert!((low - (100.5 - 1.96 * 7.07)).abs() < 4.0 && (high - (100.5 + 1.96 * 7.07)).abs() < 4.0, "{low} {high}");
+        assert!(
+            (low - (100.5 - 1.96 * 7.07)).abs() < 4.0 && (high - (100.5 + 1.96 * 7.07)).abs() < 4.0,
+            "{low} {high}"
+        );
         let mut mixed = values[..104].to_vec();
         mixed.extend([Censored(150.0); 96]);
         let mixed = median(&mixed, 1000, 5).unwrap();

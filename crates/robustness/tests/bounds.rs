@@ -3,10 +3,11 @@
 mod models;
 
 use brainprior_robustness::{
-    Apgd, ApgdMinimal, ApgdTargeted, Attack, AttackKind, Batch, Bim, Boundary, BrendelBethge, CarliniWagner, Clamp, Classifier,
-    Counts, Ddn, DeepFool, Error, Fab, FabTargeted, Fgsm, Fmn, HopSkipJump, LabeledBatch, Loss, MaskingSettings, Mim,
-    MinimalPerturbations, Noise, Norm, Perturbation, Pgd, PrimalDual, Result, Search, Settings, SigmaZero, Square, accuracy,
-    attack, attack_curve, ensemble, masking_report, median, noise_curve,
+    Apgd, ApgdMinimal, ApgdTargeted, Attack, AttackKind, Batch, Bim, Boundary, BrendelBethge,
+    CarliniWagner, Clamp, Classifier, Counts, Ddn, DeepFool, Error, Fab, FabTargeted, Fgsm, Fmn,
+    HopSkipJump, LabeledBatch, Loss, MaskingSettings, Mim, MinimalPerturbations, Noise, Norm,
+    Perturbation, Pgd, PrimalDual, Result, Search, Settings, SigmaZero, Square, accuracy, attack,
+    attack_curve, ensemble, masking_report, median, noise_curve,
 };
 use candle_core::Tensor;
 use models::Planes;
@@ -97,10 +98,23 @@ fn an_image_alone_and_in_any_batch_gives_the_same() {
         }
         for index in [0, 7, 32] {
             let alone = run(&labeled.subset(&[index]), 1);
-            assert_eq!((alone.outcomes()[0], alone.image(0)), (all.outcomes()[index], all.image(index)));
+            assert_eq!(
+                (alone.outcomes()[0], alone.image(0)),
+                (all.outcomes()[index], all.image(index))
+            );
         }
     }
-    let noise = |batch| noise_curve(&model, &labeled, Noise::Gaussian, Clamp::Unit, &[0.0, 0.2, 0.4], settings(batch)).unwrap();
+    let noise = |batch| {
+        noise_curve(
+            &model,
+            &labeled,
+            Noise::Gaussian,
+            Clamp::Unit,
+            &[0.0, 0.2, 0.4],
+            settings(batch),
+        )
+        .unwrap()
+    };
     assert_eq!(noise(1), noise(33));
     assert_eq!(noise(33)[0].accuracy.share(), Some(1.0));
     assert!(noise(33)[2].accuracy.correct() < 33);
@@ -113,11 +127,15 @@ fn no_ensemble_takes_more_passes_than_it_is_given() {
     for norm in [Norm::Linf, Norm::L2, Norm::L1, Norm::L0] {
         let search = Search { largest: norm.range(64), tolerance: 0.01 };
         for passes in [100, 249, 250, 400, 1000] {
-            let mut minimal = MinimalPerturbations::new(&model, &labeled, norm, settings(6)).unwrap();
+            let mut minimal =
+                MinimalPerturbations::new(&model, &labeled, norm, settings(6)).unwrap();
             for attacker in ensemble(norm, passes) {
                 minimal.approach(&model, attacker.as_ref(), &labeled, search, settings(6)).unwrap();
             }
-            assert!(minimal.distances(&labeled).iter().all(Option::is_some), "{norm:?} in {passes} passes");
+            assert!(
+                minimal.distances(&labeled).iter().all(Option::is_some),
+                "{norm:?} in {passes} passes"
+            );
             let most = minimal.records().iter().map(|record| record.counts.passes()).max().unwrap();
             assert!(most <= passes && 2 * most > passes, "{norm:?}: {most} passes of {passes}");
         }
@@ -129,11 +147,18 @@ fn a_model_that_is_always_wrong() {
     let model = Planes::random(2, 16, 0.0, 1);
     let right = model.labeled_batch(5, 0.2, 2);
     let pixels = (0..5).flat_map(|index| right.image(index)).copied().collect();
-    let wrong = LabeledBatch::new(1, 4, 4, pixels, right.labels().iter().map(|label| 1 - label).collect()).unwrap();
+    let wrong =
+        LabeledBatch::new(1, 4, 4, pixels, right.labels().iter().map(|label| 1 - label).collect())
+            .unwrap();
     let pgd = Pgd::new(Norm::Linf);
     let attacked = attack(&model, &pgd, &wrong, 0.1, settings(4)).unwrap();
     assert_eq!((attacked.accuracy().correct(), attacked.accuracy().images()), (0, 5));
-    assert!(attacked.outcomes().iter().all(|o| o.already && o.success && o.distance == 0.0 && o.counts == Counts::default()));
+    assert!(
+        attacked
+            .outcomes()
+            .iter()
+            .all(|o| o.already && o.success && o.distance == 0.0 && o.counts == Counts::default())
+    );
     let search = Search { largest: 0.5, tolerance: 0.01 };
     let mut minimal = MinimalPerturbations::new(&model, &wrong, Norm::Linf, settings(4)).unwrap();
     minimal.approach(&model, &pgd, &wrong, search, settings(4)).unwrap();
@@ -168,7 +193,10 @@ fn zero_gradients_are_counted_and_failures_censored() {
     let mut minimal = MinimalPerturbations::new(&model, &labeled, Norm::L2, settings(4)).unwrap();
     minimal.approach(&model, &pgd, &labeled, search, settings(4)).unwrap();
     let perturbations = minimal.perturbations(&labeled, search);
-    assert_eq!(perturbations, vec![Perturbation::Censored(0.5); right.iter().filter(|right| **right).count()]);
+    assert_eq!(
+        perturbations,
+        vec![Perturbation::Censored(0.5); right.iter().filter(|right| **right).count()]
+    );
     assert!(minimal.records().iter().any(|record| record.counts.zero_gradients > 0));
 }
 
@@ -202,7 +230,12 @@ fn an_attack_beyond_its_bounds_is_brought_back() {
     let model = Planes::random(2, 16, 0.0, 3);
     let labeled = model.labeled_batch(4, 0.3, 4);
     let attacked = attack(&model, &Overshoot, &labeled, 0.2, settings(4)).unwrap();
-    assert!(attacked.outcomes().iter().all(|outcome| outcome.distance <= 0.2 && outcome.distance > 0.15));
+    assert!(
+        attacked
+            .outcomes()
+            .iter()
+            .all(|outcome| outcome.distance <= 0.2 && outcome.distance > 0.15)
+    );
 }
 
 /// An attack that must not be run.
@@ -230,8 +263,16 @@ impl Attack for Forbidden {
 fn a_model_whose_logits_are_not_finite_is_refused_before_the_attack() {
     let labeled = Planes::random(2, 16, 0.0, 3).labeled_batch(3, 0.3, 4).subset(&[2, 1]);
     let refused = |error: Error| {
-        assert!(matches!(error, Error::NotFinite { image: 2, what: "logit", index: 0, .. }), "{error}");
-        assert!(error.to_string().contains("image 2: the model's logit 0 is NaN, expected a finite value"), "{error}");
+        assert!(
+            matches!(error, Error::NotFinite { image: 2, what: "logit", index: 0, .. }),
+            "{error}"
+        );
+        assert!(
+            error
+                .to_string()
+                .contains("image 2: the model's logit 0 is NaN, expected a finite value"),
+            "{error}"
+        );
     };
     refused(attack(&Broken, &Forbidden, &labeled, 0.1, settings(4)).unwrap_err());
     refused(MinimalPerturbations::new(&Broken, &labeled, Norm::L2, settings(4)).unwrap_err());
@@ -256,9 +297,14 @@ fn bad_input_is_named() {
     assert!(matches!(run(-0.1), Err(Error::Level { index: 0, .. })));
     assert!(matches!(run(1.5), Err(Error::Level { .. })));
     assert!(run(f64::NAN).is_err());
-    let curve = |epsilons: &[f64]| attack_curve(&model, &Fgsm::new(Norm::L2), &labeled, epsilons, settings(4));
+    let curve = |epsilons: &[f64]| {
+        attack_curve(&model, &Fgsm::new(Norm::L2), &labeled, epsilons, settings(4))
+    };
     assert!(matches!(curve(&[0.1, 0.3, 0.2]), Err(Error::Level { index: 2, .. })));
-    assert!(curve(&[0.1, 3.9]).is_ok() && curve(&[0.1, 4.1]).is_err(), "the L2 range of 16 values is 4");
+    assert!(
+        curve(&[0.1, 3.9]).is_ok() && curve(&[0.1, 4.1]).is_err(),
+        "the L2 range of 16 values is 4"
+    );
 
     let labels = vec![0, 1, 7];
     let pixels = (0..3).flat_map(|index| labeled.image(index)).copied().collect();

@@ -2,7 +2,10 @@
 
 mod models;
 
-use brainprior_robustness::{Classifier, LabeledBatch, MaskingReport, MaskingSettings, MaskingVerdict, Settings, masking_report};
+use brainprior_robustness::{
+    Classifier, LabeledBatch, MaskingReport, MaskingSettings, MaskingVerdict, Settings,
+    masking_report,
+};
 use candle_core::{Device, Result, Tensor};
 use models::Planes;
 use rand::{Rng, SeedableRng};
@@ -32,7 +35,10 @@ fn report_on(images: usize, model: &dyn Classifier) -> MaskingReport {
 #[track_caller]
 fn found(report: &MaskingReport, name: &str, words: &str) {
     let check = report.checks.iter().find(|check| check.name == name).expect("the check was made");
-    let finding = check.finding.as_deref().unwrap_or_else(|| panic!("{name} found nothing: {:?}", check.figures));
+    let finding = check
+        .finding
+        .as_deref()
+        .unwrap_or_else(|| panic!("{name} found nothing: {:?}", check.figures));
     assert!(finding.contains(words), "{finding}");
     assert_eq!(report.verdict(), MaskingVerdict::Found);
     assert!(report.in_words().contains(words), "{}", report.in_words());
@@ -43,9 +49,14 @@ fn an_honest_model_is_not_accused() {
     let report = report_on(100, &honest());
     assert_eq!(report.verdict(), MaskingVerdict::NoSign, "{}", report.in_words());
     assert_eq!((report.images, report.checks.len()), (100, 11));
-    assert!(report.in_words().starts_with("no sign of gradient masking in 11 checks on 100 images"));
+    assert!(
+        report.in_words().starts_with("no sign of gradient masking in 11 checks on 100 images")
+    );
     let steps = report.checks.iter().find(|check| check.name == "steps").unwrap();
-    assert!(steps.figures.iter().any(|figure| (0.05..0.95).contains(&figure.1)), "epsilon tells nothing: {steps:?}");
+    assert!(
+        steps.figures.iter().any(|figure| (0.05..0.95).contains(&figure.1)),
+        "epsilon tells nothing: {steps:?}"
+    );
 }
 
 #[test]
@@ -54,7 +65,8 @@ fn nothing_found_on_fewer_than_100_images_is_too_few_to_tell() {
     assert!(report.checks.iter().all(|check| check.finding.is_none()));
     assert_eq!((report.images, report.verdict()), (99, MaskingVerdict::TooFewImages));
     assert!(
-        report.in_words().contains("99 correctly classified images") && report.in_words().contains("too few to tell"),
+        report.in_words().contains("99 correctly classified images")
+            && report.in_words().contains("too few to tell"),
         "{}",
         report.in_words()
     );
@@ -67,14 +79,19 @@ impl Classifier for Stochastic {
     fn logits(&self, images: &Tensor) -> Result<Tensor> {
         let call = self.1.fetch_add(1, Ordering::Relaxed);
         let mut generator = ChaCha8Rng::seed_from_u64(call);
-        let noise: Vec<f32> = (0..images.elem_count()).map(|_| generator.random_range(-0.1..0.1)).collect();
+        let noise: Vec<f32> =
+            (0..images.elem_count()).map(|_| generator.random_range(-0.1..0.1)).collect();
         self.0.logits(&(images + Tensor::from_vec(noise, images.dims(), &Device::Cpu)?)?)
     }
 }
 
 #[test]
 fn a_stochastic_layer_is_found() {
-    found(&report(&Stochastic(honest(), AtomicU64::new(0))), "repeatable", "something in the model is random");
+    found(
+        &report(&Stochastic(honest(), AtomicU64::new(0))),
+        "repeatable",
+        "something in the model is random",
+    );
 }
 
 #[test]
@@ -130,8 +147,9 @@ fn wrong_bounds_are_found() {
     found(&report(&Bytes(honest())), "bounds", "in [0, 255]: wrong bounds");
 }
 
-/// Layers that keep only the strongest units (k-winners-take-all, Xiao et al. 2020): the function jumps wherever
-/// another unit wins, so that its gradient, correct at each point, says little about neighboring points.
+/// Layers that keep only the strongest units (k-winners-take-all, Xiao et al. 2020): the function
+/// jumps wherever another unit wins, so that its gradient, correct at each point, says little about
+/// neighboring points.
 struct WinnersTakeAll {
     layers: Vec<Tensor>,
     last: Tensor,
@@ -144,7 +162,8 @@ impl WinnersTakeAll {
     fn random(seed: u64) -> Self {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         let mut draw = |rows: usize, columns: usize| {
-            let values: Vec<f32> = (0..rows * columns).map(|_| generator.random_range(-0.25f32..0.25)).collect();
+            let values: Vec<f32> =
+                (0..rows * columns).map(|_| generator.random_range(-0.25f32..0.25)).collect();
             Tensor::from_vec(values, (rows, columns), &Device::Cpu).unwrap()
         };
         let layers = [64, UNITS, UNITS, UNITS].map(|inputs| draw(inputs, UNITS)).to_vec();
@@ -172,14 +191,20 @@ impl Classifier for WinnersTakeAll {
 #[test]
 fn winners_that_take_all_fool_ddn_and_are_found() {
     let model = WinnersTakeAll::random(3);
-    let pixels: Vec<f32> = (0..60).flat_map(|index| labeled_batch(60).image(index).to_vec()).collect();
+    let pixels: Vec<f32> =
+        (0..60).flat_map(|index| labeled_batch(60).image(index).to_vec()).collect();
     let images = Tensor::from_slice(&pixels, (60, 1, 16, 4), &Device::Cpu).unwrap();
     let logits = model.logits(&images).unwrap().to_vec2::<f32>().unwrap();
-    let labels = logits.iter().map(|row| (1..4).fold(0, |best, class| if row[class] > row[best] { class } else { best }));
+    let labels = logits
+        .iter()
+        .map(|row| (1..4).fold(0, |best, class| if row[class] > row[best] { class } else { best }));
     let labeled = LabeledBatch::new(1, 16, 4, pixels, labels.collect()).unwrap();
     let masking = MaskingSettings { queries: 300, ..MaskingSettings::at(0.02) };
     let report = masking_report(&model, &[], &labeled, &masking, SETTINGS).unwrap();
     found(&report, "searches", "gradients are misleading");
     let ratio = report.checks.iter().find(|check| check.name == "searches").unwrap().figures[0].1;
-    assert!(ratio > 1.0, "DDN's smallest perturbations are {ratio} times as large as those of Auto-PGD");
+    assert!(
+        ratio > 1.0,
+        "DDN's smallest perturbations are {ratio} times as large as those of Auto-PGD"
+    );
 }

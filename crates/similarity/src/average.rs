@@ -17,7 +17,11 @@ use std::collections::{HashMap, HashSet};
 /// Returns an error if there is no matrix, or if no scan has both images of a pair.
 pub fn average(matrices: &[&SimilarityMatrix]) -> Result<SimilarityMatrix> {
     if matrices.is_empty() {
-        return Err(Error::Size { what: "matrices to average", expected: "at least 1".into(), found: "none".into() });
+        return Err(Error::Size {
+            what: "matrices to average",
+            expected: "at least 1".into(),
+            found: "none".into(),
+        });
     }
     let ids = union(matrices);
     let located: Vec<Vec<Option<usize>>> = matrices
@@ -28,26 +32,32 @@ pub fn average(matrices: &[&SimilarityMatrix]) -> Result<SimilarityMatrix> {
         })
         .collect::<Result<_>>()?;
     let mut packed = vec![0.0f32; pairs(ids.len())];
-    let unknown = rows_mut(ids.len(), &mut packed).into_par_iter().enumerate().find_map_first(|(i, row)| {
-        let mut sums = vec![(0.0f64, 0u32); row.len()];
-        for (matrix, located) in matrices.iter().zip(&located) {
-            let Some(first) = located[i] else { continue };
-            for ((sum, count), second) in sums.iter_mut().zip(&located[i + 1..]) {
-                if let Some(second) = second {
-                    *sum += f64::from(matrix.get(first, *second));
-                    *count += 1;
+    let unknown =
+        rows_mut(ids.len(), &mut packed).into_par_iter().enumerate().find_map_first(|(i, row)| {
+            let mut sums = vec![(0.0f64, 0u32); row.len()];
+            for (matrix, located) in matrices.iter().zip(&located) {
+                let Some(first) = located[i] else { continue };
+                for ((sum, count), second) in sums.iter_mut().zip(&located[i + 1..]) {
+                    if let Some(second) = second {
+                        *sum += f64::from(matrix.get(first, *second));
+                        *count += 1;
+                    }
                 }
             }
-        }
-        for (value, (sum, count)) in row.iter_mut().zip(&sums) {
-            *value = (sum / f64::from(*count)) as f32;
-        }
-        sums.iter().position(|(_, count)| *count == 0).map(|j| (i, i + 1 + j))
-    });
+            for (value, (sum, count)) in row.iter_mut().zip(&sums) {
+                *value = (sum / f64::from(*count)) as f32;
+            }
+            sums.iter().position(|(_, count)| *count == 0).map(|j| (i, i + 1 + j))
+        });
     if let Some((first, second)) = unknown {
         let matrices_of = |image: usize| {
             let has = |(_, located): &(usize, &Vec<Option<usize>>)| located[image].is_some();
-            let numbers: Vec<String> = located.iter().enumerate().filter(has).map(|(scan, _)| format!("matrix {scan}")).collect();
+            let numbers: Vec<String> = located
+                .iter()
+                .enumerate()
+                .filter(has)
+                .map(|(scan, _)| format!("matrix {scan}"))
+                .collect();
             numbers.join(", ")
         };
         return Err(Error::NoCommonScan {
@@ -63,8 +73,11 @@ pub fn average(matrices: &[&SimilarityMatrix]) -> Result<SimilarityMatrix> {
             *scans += position.map_or(0, |position| matrix.scans()[position]);
         }
     }
-    let mut provenance: Vec<String> = matrices.iter().flat_map(|matrix| matrix.provenance()).cloned().collect();
-    let incomplete = (0..ids.len()).filter(|image| located.iter().any(|located| located[*image].is_none())).count();
+    let mut provenance: Vec<String> =
+        matrices.iter().flat_map(|matrix| matrix.provenance()).cloned().collect();
+    let incomplete = (0..ids.len())
+        .filter(|image| located.iter().any(|located| located[*image].is_none()))
+        .count();
     provenance.push(format!(
         "averaged over {} scans, {} images, {incomplete} of them missing in some scan",
         matrices.len(),
@@ -86,7 +99,8 @@ pub fn groups_of_scans(images: &[&[ImageId]]) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for scan in order {
         let fits = |group: &&mut Vec<usize>| {
-            let joined: Vec<&[ImageId]> = group.iter().chain([&scan]).map(|scan| images[*scan]).collect();
+            let joined: Vec<&[ImageId]> =
+                group.iter().chain([&scan]).map(|scan| images[*scan]).collect();
             knows_every_pair(&joined)
         };
         match groups.iter_mut().find(fits) {
@@ -95,7 +109,9 @@ pub fn groups_of_scans(images: &[&[ImageId]]) -> Vec<Vec<usize>> {
         }
     }
     groups.iter_mut().for_each(|group| group.sort_unstable());
-    let count = |group: &Vec<usize>| group.iter().flat_map(|scan| images[*scan]).collect::<HashSet<_>>().len();
+    let count = |group: &Vec<usize>| {
+        group.iter().flat_map(|scan| images[*scan]).collect::<HashSet<_>>().len()
+    };
     groups.sort_by_key(|group| std::cmp::Reverse(count(group)));
     groups
 }
@@ -107,7 +123,8 @@ fn knows_every_pair(images: &[&[ImageId]]) -> bool {
     }
     // There are few distinct sets of scans, so every pair of sets can be checked.
     let sets: HashSet<Vec<usize>> = scans_of.into_values().collect();
-    sets.iter().all(|first| sets.iter().all(|second| first.iter().any(|scan| second.contains(scan))))
+    sets.iter()
+        .all(|first| sets.iter().all(|second| first.iter().any(|scan| second.contains(scan))))
 }
 
 fn union(matrices: &[&SimilarityMatrix]) -> Vec<ImageId> {
@@ -126,7 +143,12 @@ mod tests {
     use super::*;
 
     fn matrix(ids: &[u64], packed: &[f32]) -> SimilarityMatrix {
-        SimilarityMatrix::new(ids.iter().copied().map(ImageId::from_u64).collect(), packed.to_vec(), vec!["made".into()]).unwrap()
+        SimilarityMatrix::new(
+            ids.iter().copied().map(ImageId::from_u64).collect(),
+            packed.to_vec(),
+            vec!["made".into()],
+        )
+        .unwrap()
     }
 
     #[test]
@@ -143,17 +165,25 @@ mod tests {
     #[test]
     fn a_pair_in_no_scan_is_named() {
         let error = average(&[&matrix(&[1, 2], &[0.5]), &matrix(&[2, 3], &[0.5])]).unwrap_err();
-        assert!(matches!(error, Error::NoCommonScan { first, second, .. } if first.to_u64() == 1 && second.to_u64() == 3));
+        assert!(
+            matches!(error, Error::NoCommonScan { first, second, .. } if first.to_u64() == 1 && second.to_u64() == 3)
+        );
         assert!(average(&[]).is_err());
     }
 
     #[test]
     fn scans_are_grouped_by_whether_their_pairs_are_known() {
         let ids = |images: std::ops::Range<u64>| images.map(ImageId::from_u64).collect::<Vec<_>>();
-        let groups = |images: &[Vec<ImageId>]| groups_of_scans(&images.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        let groups = |images: &[Vec<ImageId>]| {
+            groups_of_scans(&images.iter().map(Vec::as_slice).collect::<Vec<_>>())
+        };
         assert_eq!(groups(&[ids(0..4), ids(0..3), ids(1..4)]), [[0, 1, 2]]);
         assert_eq!(groups(&[ids(0..3), ids(10..15)]), [[1], [0]], "no image in common");
-        assert_eq!(groups(&[ids(0..3), ids(2..6), ids(0..3)]), [vec![1], vec![0, 2]], "images 0 and 5 were never shown together");
+        assert_eq!(
+            groups(&[ids(0..3), ids(2..6), ids(0..3)]),
+            [vec![1], vec![0, 2]],
+            "images 0 and 5 were never shown together"
+        );
         let pairwise = [[1, 2], [2, 3], [1, 3]].map(|ids| ids.map(ImageId::from_u64).to_vec());
         assert_eq!(groups(&pairwise), [[0, 1, 2]]);
     }

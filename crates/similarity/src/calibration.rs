@@ -41,7 +41,8 @@ pub fn noise_free_spread(scan: &Scan, weights: &[f32]) -> Result<Option<f64>> {
         let (first, second) = halves(scan, seed)?;
         let (a, b) = (similarity(&first, weights)?, similarity(&second, weights)?);
         let Some(correlation) = where_defined(crate::pearson(&a, &b))? else { return Ok(None) };
-        let covariance = correlation * spread(&a).standard_deviation * spread(&b).standard_deviation;
+        let covariance =
+            correlation * spread(&a).standard_deviation * spread(&b).standard_deviation;
         let noise: f64 = noise_of_halves(&first, &second, weights);
         let length = (mean_square(&first, weights) + mean_square(&second, weights)) / 2.0;
         let signal = 1.0 - noise / length;
@@ -78,22 +79,29 @@ pub fn unexplained(predicted: &Responses, weights: &[f32], wanted: f64) -> Resul
 ///
 /// # Errors
 /// Returns an error if [`similarity`] does.
-pub fn calibrated_similarity(predicted: &Responses, weights: &[f32], unexplained: f64) -> Result<SimilarityMatrix> {
+pub fn calibrated_similarity(
+    predicted: &Responses,
+    weights: &[f32],
+    unexplained: f64,
+) -> Result<SimilarityMatrix> {
     let matrix = similarity(predicted, weights)?;
     if unexplained == 0.0 {
         return Ok(matrix);
     }
-    let step = format!("squared lengths larger by {unexplained:.4}, which the model does not explain");
+    let step =
+        format!("squared lengths larger by {unexplained:.4}, which the model does not explain");
     Ok(damped(&matrix, &squares(predicted, weights), unexplained).with_provenance(step))
 }
 
 /// Scales each similarity for vectors whose squared lengths grow by `added`.
 fn damped(matrix: &SimilarityMatrix, squares: &[f64], added: f64) -> SimilarityMatrix {
-    let factors: Vec<f64> = squares.iter().map(|square| (square / (square + added)).sqrt()).collect();
+    let factors: Vec<f64> =
+        squares.iter().map(|square| (square / (square + added)).sqrt()).collect();
     let mut packed = Vec::with_capacity(matrix.pairs());
     for i in 0..matrix.len() {
         let right = matrix.upper_row(i).iter().zip(&factors[i + 1..]);
-        packed.extend(right.map(|(value, factor)| (f64::from(*value) * factors[i] * factor) as f32));
+        packed
+            .extend(right.map(|(value, factor)| (f64::from(*value) * factors[i] * factor) as f32));
     }
     SimilarityMatrix::of_cosines(matrix.ids().to_vec(), packed, matrix.provenance().to_vec())
 }
@@ -107,7 +115,11 @@ fn squares(responses: &Responses, weights: &[f32]) -> Vec<f64> {
         .map(|column| column.iter().map(|v| f64::from(*v)).sum::<f64>() / values.nrows() as f64)
         .collect();
     let square = |row: ndarray::ArrayView1<f32>| -> f64 {
-        row.iter().zip(&means).zip(weights).map(|((v, mean), w)| ((f64::from(*v) - mean) * f64::from(*w)).powi(2)).sum()
+        row.iter()
+            .zip(&means)
+            .zip(weights)
+            .map(|((v, mean), w)| ((f64::from(*v) - mean) * f64::from(*w)).powi(2))
+            .sum()
     };
     values.rows().into_iter().map(square).collect()
 }
@@ -134,10 +146,16 @@ fn noise_of_halves(first: &Responses, second: &Responses, weights: &[f32]) -> f6
 pub fn calibrated_over_scans(scans: &[(&Responses, &[f32], f64)]) -> Result<SimilarityMatrix> {
     let matrices = scans
         .iter()
-        .map(|(responses, weights, unexplained)| calibrated_similarity(responses, weights, *unexplained))
+        .map(|(responses, weights, unexplained)| {
+            calibrated_similarity(responses, weights, *unexplained)
+        })
         .collect::<Result<Vec<_>>>()?;
     match &matrices[..] {
-        [] => Err(Error::Size { what: "scans of a target", expected: "at least 1".into(), found: "none".into() }),
+        [] => Err(Error::Size {
+            what: "scans of a target",
+            expected: "at least 1".into(),
+            found: "none".into(),
+        }),
         [one] => Ok(one.clone()),
         more => crate::average(&more.iter().collect::<Vec<_>>()),
     }
@@ -151,7 +169,8 @@ mod tests {
     use ndarray::Array2;
 
     fn predicted() -> Responses {
-        let values = Array2::from_shape_fn((12, 4), |(i, n)| ((i * (n + 3) * 5 + n) % 11) as f32 - 4.0);
+        let values =
+            Array2::from_shape_fn((12, 4), |(i, n)| ((i * (n + 3) * 5 + n) % 11) as f32 - 4.0);
         let ids = (0..12).map(ImageId::from_u64).collect();
         Responses::new("small", ResponseKind::Predicted(Fitting::InSample), ids, values).unwrap()
     }
@@ -162,7 +181,8 @@ mod tests {
         let alone = spread(&similarity(&predicted, &weights).unwrap()).standard_deviation;
         for share in [0.2, 0.5, 0.9] {
             let added = unexplained(&predicted, &weights, share * alone).unwrap();
-            let found = spread(&calibrated_similarity(&predicted, &weights, added).unwrap()).standard_deviation;
+            let found = spread(&calibrated_similarity(&predicted, &weights, added).unwrap())
+                .standard_deviation;
             assert!((found / alone - share).abs() < 1e-4, "{found}, wanted {share} of {alone}");
         }
         assert_eq!(unexplained(&predicted, &weights, 1.1 * alone).unwrap(), 0.0);
@@ -177,7 +197,8 @@ mod tests {
         let rows = predicted.values() - &means;
         for (i, a) in rows.rows().into_iter().enumerate() {
             for (j, b) in rows.rows().into_iter().enumerate().skip(i + 1) {
-                let length = |row: ndarray::ArrayView1<f32>| (f64::from(row.dot(&row)) + added).sqrt();
+                let length =
+                    |row: ndarray::ArrayView1<f32>| (f64::from(row.dot(&row)) + added).sqrt();
                 let expected = f64::from(a.dot(&b)) / length(a) / length(b);
                 assert!((f64::from(found.get(i, j)) - expected).abs() < 1e-5, "{i} {j}");
             }

@@ -19,7 +19,8 @@ impl SimilarityMatrix {
         for last in (1..order.len()).rev() {
             order.swap(last, generator.random_range(0..=last));
         }
-        let donors: Vec<ImageId> = order.iter().map(|donor| self.donors().unwrap_or(self.ids())[*donor]).collect();
+        let donors: Vec<ImageId> =
+            order.iter().map(|donor| self.donors().unwrap_or(self.ids())[*donor]).collect();
         let mut provenance = self.provenance().to_vec();
         provenance.push(format!("identities shuffled with seed {seed}"));
         SimilarityMatrix::of_cosines(self.ids().to_vec(), self.gathered(&order), provenance)
@@ -41,12 +42,17 @@ impl SimilarityMatrix {
                 found: threshold.to_string(),
             });
         }
-        let sign = |value: &f32| f32::from(i8::from(*value > threshold) - i8::from(*value < -threshold));
+        let sign =
+            |value: &f32| f32::from(i8::from(*value > threshold) - i8::from(*value < -threshold));
         let mut provenance = self.provenance().to_vec();
         provenance.push(format!("1 above {threshold}, -1 below -{threshold}, 0 between"));
-        Ok(SimilarityMatrix::new(self.ids().to_vec(), self.packed().iter().map(sign).collect(), provenance)?
-            .with_donors(self.donors().map(<[ImageId]>::to_vec))
-            .with_scans(self.scans().to_vec()))
+        Ok(SimilarityMatrix::new(
+            self.ids().to_vec(),
+            self.packed().iter().map(sign).collect(),
+            provenance,
+        )?
+        .with_donors(self.donors().map(<[ImageId]>::to_vec))
+        .with_scans(self.scans().to_vec()))
     }
 
     /// The pairs with similarities in a range, in the order of the triangle, for example to train
@@ -54,8 +60,14 @@ impl SimilarityMatrix {
     pub fn pairs_within(&self, range: RangeInclusive<f32>) -> Vec<Pair> {
         let mut pairs = Vec::new();
         for first in 0..self.len() {
-            for (offset, similarity) in self.upper_row(first).iter().enumerate().filter(|(_, value)| range.contains(value)) {
-                pairs.push(Pair { first: first as u32, second: (first + 1 + offset) as u32, similarity: *similarity });
+            for (offset, similarity) in
+                self.upper_row(first).iter().enumerate().filter(|(_, value)| range.contains(value))
+            {
+                pairs.push(Pair {
+                    first: first as u32,
+                    second: (first + 1 + offset) as u32,
+                    similarity: *similarity,
+                });
             }
         }
         pairs
@@ -70,10 +82,17 @@ impl SimilarityMatrix {
 /// Returns [`Error::Size`] if the scan has no repeats.
 pub fn halves(scan: &Scan, seed: u64) -> Result<(Responses, Responses)> {
     let repeats = scan.repeats();
-    let ids: Vec<ImageId> =
-        repeats.iter().filter(|(_, trials)| trials.len() > 1).map(|(image, _)| scan.stimuli().ids()[*image]).collect();
+    let ids: Vec<ImageId> = repeats
+        .iter()
+        .filter(|(_, trials)| trials.len() > 1)
+        .map(|(image, _)| scan.stimuli().ids()[*image])
+        .collect();
     if ids.is_empty() {
-        return Err(Error::Size { what: "images shown more than once", expected: "at least 1".into(), found: "none".into() });
+        return Err(Error::Size {
+            what: "images shown more than once",
+            expected: "at least 1".into(),
+            found: "none".into(),
+        });
     }
     let neurons = scan.responses().ncols();
     let mut values = [Array2::zeros((ids.len(), neurons)), Array2::zeros((ids.len(), neurons))];
@@ -86,7 +105,8 @@ pub fn halves(scan: &Scan, seed: u64) -> Result<(Responses, Responses)> {
         let half = order.len() / 2;
         for (values, trials) in values.iter_mut().zip([&order[..half], &order[half..2 * half]]) {
             for (neuron, mean) in values.row_mut(row).iter_mut().enumerate() {
-                let sum: f64 = trials.iter().map(|trial| f64::from(scan.responses()[[*trial, neuron]])).sum();
+                let sum: f64 =
+                    trials.iter().map(|trial| f64::from(scan.responses()[[*trial, neuron]])).sum();
                 *mean = (sum / half as f64) as f32;
             }
         }
@@ -97,10 +117,12 @@ pub fn halves(scan: &Scan, seed: u64) -> Result<(Responses, Responses)> {
 
 fn repeat_means(scan: &Scan, ids: Vec<ImageId>, values: Array2<f32>) -> Responses {
     let kind = ResponseKind::Measured(Measurement::RepeatMean);
-    Responses::new(scan.name(), kind, ids, values).expect("means of finite responses to distinct images")
+    Responses::new(scan.name(), kind, ids, values)
+        .expect("means of finite responses to distinct images")
 }
 
-/// The control *pixels*: the formula of [`crate::similarity`] with the pixels of each image as its vector.
+/// The control *pixels*: the formula of [`crate::similarity`] with the pixels of each image as its
+/// vector.
 ///
 /// # Errors
 /// Returns an error if there are fewer than two images or if one equals the mean image.
@@ -143,7 +165,8 @@ mod tests {
     #[test]
     fn thresholds_and_ranges() {
         let ids: Vec<ImageId> = (0..4).map(ImageId::from_u64).collect();
-        let matrix = SimilarityMatrix::new(ids, vec![0.3, -0.3, 0.2, -0.9, 0.0, 0.9], vec![]).unwrap();
+        let matrix =
+            SimilarityMatrix::new(ids, vec![0.3, -0.3, 0.2, -0.9, 0.0, 0.9], vec![]).unwrap();
         let signs = matrix.shuffled(1).thresholded(0.25).unwrap();
         let of = |value: f32| {
             if value > 0.25 {
@@ -154,11 +177,13 @@ mod tests {
                 0.0
             }
         };
-        let expected: Vec<f32> = matrix.shuffled(1).packed().iter().map(|value| of(*value)).collect();
+        let expected: Vec<f32> =
+            matrix.shuffled(1).packed().iter().map(|value| of(*value)).collect();
         assert_eq!(signs.packed(), expected);
         assert!(signs.donors().is_some() && signs.provenance().last().unwrap().contains("0.25"));
         assert!(matrix.thresholded(-0.1).is_err() && matrix.thresholded(f32::NAN).is_err());
-        let found: Vec<(u32, u32)> = matrix.pairs_within(-0.3..=0.2).iter().map(|pair| (pair.first, pair.second)).collect();
+        let found: Vec<(u32, u32)> =
+            matrix.pairs_within(-0.3..=0.2).iter().map(|pair| (pair.first, pair.second)).collect();
         assert_eq!(found, [(0, 2), (0, 3), (1, 3)]);
     }
 
@@ -167,7 +192,8 @@ mod tests {
         let stimuli = StimulusSet::new(1, 2, vec![0.0, 0.0, 1.0, 1.0, 0.5, 1.0]).unwrap();
         let matrix = pixels(&stimuli).unwrap();
         // Means are 0.5 and 2/3; the first two vectors are (-1/2, -2/3) and (1/2, 1/3).
-        let expected = -(0.25 + 2.0 / 9.0) / ((0.25f64 + 4.0 / 9.0).sqrt() * (0.25f64 + 1.0 / 9.0).sqrt());
+        let expected =
+            -(0.25 + 2.0 / 9.0) / ((0.25f64 + 4.0 / 9.0).sqrt() * (0.25f64 + 1.0 / 9.0).sqrt());
         assert!((f64::from(matrix.get(0, 1)) - expected).abs() < 1e-7);
     }
 }

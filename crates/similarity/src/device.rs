@@ -39,7 +39,11 @@ impl Population<'_> {
     pub fn matrix_on(&self, device: &Device, options: DeviceOptions) -> Result<SimilarityMatrix> {
         let _tf32 = Tf32::set(options.tf32);
         let images = self.len();
-        let failed = |source| Error::Device { images, dimensions: self.dimensions(), source: Box::new(source) };
+        let failed = |source| Error::Device {
+            images,
+            dimensions: self.dimensions(),
+            source: Box::new(source),
+        };
         let units = self.units_on(device)?;
         let counts = self.counts_on(device).map_err(failed)?;
         let mut packed = vec![0.0f32; pairs(images)];
@@ -56,7 +60,8 @@ impl Population<'_> {
                         None => (sums * (1.0 / self.scans() as f64))?,
                         Some(present) => {
                             let of = |first: usize, count: usize| present.narrow(0, first, count);
-                            let counts = of(first, BAND.min(images - first))?.matmul(&of(first, images - first)?.t()?)?;
+                            let counts = of(first, BAND.min(images - first))?
+                                .matmul(&of(first, images - first)?.t()?)?;
                             // Only the pair of an image with itself may have no scans.
                             (sums / counts.clamp(1.0, f64::INFINITY)?)?
                         }
@@ -69,7 +74,8 @@ impl Population<'_> {
             });
             for (first, band) in receive {
                 let columns = images - first;
-                let values = band.flatten_all().and_then(|band| band.to_vec1::<f32>()).map_err(failed)?;
+                let values =
+                    band.flatten_all().and_then(|band| band.to_vec1::<f32>()).map_err(failed)?;
                 let rows: Vec<&mut [f32]> = rest.by_ref().take(BAND.min(columns)).collect();
                 rows.into_par_iter().enumerate().for_each(|(row, to)| {
                     to.copy_from_slice(&values[row * columns + row + 1..(row + 1) * columns]);
@@ -78,13 +84,22 @@ impl Population<'_> {
             multiply.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map_err(failed)
         })?;
         let mut steps = self.provenance();
-        steps.push(format!("multiplied on {}{}", kind(device), if options.tf32 { ", TF32" } else { "" }));
-        Ok(SimilarityMatrix::new(self.ids().to_vec(), packed, steps)?.with_scans(self.scans_of_images()))
+        steps.push(format!(
+            "multiplied on {}{}",
+            kind(device),
+            if options.tf32 { ", TF32" } else { "" }
+        ));
+        Ok(SimilarityMatrix::new(self.ids().to_vec(), packed, steps)?
+            .with_scans(self.scans_of_images()))
     }
 
     /// Unit vectors of all images, `[images, dimensions]`.
     fn units_on(&self, device: &Device) -> Result<Tensor> {
-        let failed = |source| Error::Device { images: self.len(), dimensions: self.dimensions(), source: Box::new(source) };
+        let failed = |source| Error::Device {
+            images: self.len(),
+            dimensions: self.dimensions(),
+            source: Box::new(source),
+        };
         let mut blocks = Vec::new();
         for first in (0..self.len()).step_by(SENT) {
             let images = first..(first + SENT).min(self.len());
@@ -95,14 +110,24 @@ impl Population<'_> {
                 let unit = || -> candle_core::Result<(Tensor, Vec<f32>, Vec<f32>)> {
                     let row = |values: Vec<f32>| Tensor::from_vec(values, (1, width), device);
                     let high: Vec<f32> = part.means.iter().map(|mean| *mean as f32).collect();
-                    let low = part.means.iter().zip(&high).map(|(mean, high)| (mean - f64::from(*high)) as f32).collect();
+                    let low = part
+                        .means
+                        .iter()
+                        .zip(&high)
+                        .map(|(mean, high)| (mean - f64::from(*high)) as f32)
+                        .collect();
                     let weights = row(part.weights.iter().map(|weight| *weight as f32).collect())?;
                     let present = Tensor::from_slice(&part.present, (rows, 1), device)?;
                     let raw = Tensor::from_vec(part.values, (rows, width), device)?;
                     let centered = raw.broadcast_sub(&row(high)?)?.broadcast_sub(&row(low)?)?;
                     let centered = centered.broadcast_mul(&weights)?.broadcast_mul(&present)?;
                     let norms = centered.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?;
-                    let whole = raw.broadcast_mul(&weights)?.sqr()?.sum(D::Minus1)?.sqrt()?.to_vec1::<f32>()?;
+                    let whole = raw
+                        .broadcast_mul(&weights)?
+                        .sqr()?
+                        .sum(D::Minus1)?
+                        .sqrt()?
+                        .to_vec1::<f32>()?;
                     // A missing image keeps its zeros.
                     let divisors = (&norms + (present.neg()? + 1.0)?)?;
                     Ok((centered.broadcast_div(&divisors)?, norms.flatten_all()?.to_vec1()?, whole))
@@ -115,9 +140,17 @@ impl Population<'_> {
                 }
                 parts.push(unit);
             }
-            blocks.push(if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(&parts, 1).map_err(failed)? });
+            blocks.push(if parts.len() == 1 {
+                parts.remove(0)
+            } else {
+                Tensor::cat(&parts, 1).map_err(failed)?
+            });
         }
-        if blocks.len() == 1 { Ok(blocks.remove(0)) } else { Tensor::cat(&blocks, 0).map_err(failed) }
+        if blocks.len() == 1 {
+            Ok(blocks.remove(0))
+        } else {
+            Tensor::cat(&blocks, 0).map_err(failed)
+        }
     }
 
     /// Which scans have which image, `[images, scans]`; `None` if all scans have all images.
@@ -126,7 +159,9 @@ impl Population<'_> {
             return Ok(None);
         }
         let has = |image: usize, scan: usize| f32::from(u8::from(self.has(image, scan)));
-        let values: Vec<f32> = (0..self.len()).flat_map(|image| (0..self.scans()).map(move |scan| has(image, scan))).collect();
+        let values: Vec<f32> = (0..self.len())
+            .flat_map(|image| (0..self.scans()).map(move |scan| has(image, scan)))
+            .collect();
         Tensor::from_vec(values, (self.len(), self.scans()), device)?.to_dtype(DType::F32).map(Some)
     }
 }

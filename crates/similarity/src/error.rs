@@ -22,7 +22,9 @@ pub enum Error {
         found: String,
     },
     /// A response is NaN or infinite.
-    #[error("image {image} ({id}), neuron {neuron}: expected a finite value, found {found}; exclude the neuron or the image")]
+    #[error(
+        "image {image} ({id}), neuron {neuron}: expected a finite value, found {found}; exclude the neuron or the image"
+    )]
     Value {
         /// Row of the image.
         image: usize,
@@ -34,7 +36,9 @@ pub enum Error {
         found: f32,
     },
     /// A weight or reliability is not usable.
-    #[error("neuron {neuron}: expected {expected}, found {found}; use weight 0 to leave out a neuron")]
+    #[error(
+        "neuron {neuron}: expected {expected}, found {found}; use weight 0 to leave out a neuron"
+    )]
     Weight {
         /// Column of the neuron.
         neuron: usize,
@@ -44,7 +48,9 @@ pub enum Error {
         found: f32,
     },
     /// All neurons have weight 0.
-    #[error("`{source_name}`: all {neurons} neurons have weight 0, so no image has a population vector; check the reliabilities")]
+    #[error(
+        "`{source_name}`: all {neurons} neurons have weight 0, so no image has a population vector; check the reliabilities"
+    )]
     NoNeurons {
         /// Number of neurons.
         neurons: usize,
@@ -52,7 +58,9 @@ pub enum Error {
         source_name: String,
     },
     /// A population vector is zero after centering over images, so it has no direction.
-    #[error("image {image} ({id}) of `{source_name}`: its weighted, centered population vector is zero; leave out the image")]
+    #[error(
+        "image {image} ({id}) of `{source_name}`: its weighted, centered population vector is zero; leave out the image"
+    )]
     ZeroVector {
         /// Row of the image.
         image: usize,
@@ -82,7 +90,9 @@ pub enum Error {
         id: ImageId,
     },
     /// An image is missing in a matrix.
-    #[error("image {id} is not among the {images} images of {matrix}; select the images that both have")]
+    #[error(
+        "image {id} is not among the {images} images of {matrix}; select the images that both have"
+    )]
     MissingImage {
         /// The image.
         id: ImageId,
@@ -137,7 +147,9 @@ pub enum Error {
         shared: usize,
     },
     /// More pairs are above a threshold than allowed.
-    #[error("more than {limit} pairs have a similarity of at least {threshold}; raise the threshold or the limit")]
+    #[error(
+        "more than {limit} pairs have a similarity of at least {threshold}; raise the threshold or the limit"
+    )]
     TooManyPairs {
         /// The threshold.
         threshold: f32,
@@ -199,7 +211,9 @@ pub enum Error {
         source: Box<candle_core::Error>,
     },
     /// A checkpoint cannot be resumed.
-    #[error("{path}: expected a checkpoint of this sweep, found {found}; remove the file to start over")]
+    #[error(
+        "{path}: expected a checkpoint of this sweep, found {found}; remove the file to start over"
+    )]
     Checkpoint {
         /// The file.
         path: PathBuf,
@@ -215,7 +229,9 @@ pub enum Error {
         total: u64,
     },
     /// A correlation is undefined because one side does not vary.
-    #[error("the {which} matrix has the same similarity for all {pairs} pairs, so a correlation with it is undefined")]
+    #[error(
+        "the {which} matrix has the same similarity for all {pairs} pairs, so a correlation with it is undefined"
+    )]
     Constant {
         /// `first` or `second`.
         which: &'static str,

@@ -40,7 +40,8 @@ impl ErrorVariances {
             let found = format!("{} x {}", predicted.nrows(), predicted.ncols());
             return Err(Error::Size { what: "predictions of held-out trials", expected, found });
         }
-        let units: Vec<f64> = standardizing_weights(scan).iter().map(|weight| f64::from(*weight)).collect();
+        let units: Vec<f64> =
+            standardizing_weights(scan).iter().map(|weight| f64::from(*weight)).collect();
         let noise = trial_noise(scan)?;
         let noise = shrunk(&noise, &units, 0.0);
         let mut rows_of: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
@@ -50,13 +51,21 @@ impl ErrorVariances {
         let (mut error, mut level) = (Vec::with_capacity(neurons), Vec::with_capacity(neurons));
         for n in 0..neurons {
             let difference = |rows: &Vec<usize>| {
-                let one = |row: &usize| f64::from(scan.responses()[(trials[*row], n)]) - f64::from(predicted[(*row, n)]);
+                let one = |row: &usize| {
+                    f64::from(scan.responses()[(trials[*row], n)]) - f64::from(predicted[(*row, n)])
+                };
                 (rows.iter().map(one).sum::<f64>() / rows.len() as f64, rows.len() as f64)
             };
             let differences: Vec<(f64, f64)> = rows_of.values().map(difference).collect();
-            let mean = differences.iter().map(|(difference, _)| difference).sum::<f64>() / differences.len().max(1) as f64;
+            let mean = differences.iter().map(|(difference, _)| difference).sum::<f64>()
+                / differences.len().max(1) as f64;
             level.push(mean);
-            error.push(differences.iter().map(|(of, count)| (of - mean).powi(2) - noise[n] / count).collect());
+            error.push(
+                differences
+                    .iter()
+                    .map(|(of, count)| (of - mean).powi(2) - noise[n] / count)
+                    .collect(),
+            );
         }
         Ok(Self { error: shrunk(&error, &units, LEAST_ERROR), noise, level })
     }
@@ -99,15 +108,25 @@ impl ErrorVariances {
     ///
     /// # Errors
     /// Returns [`Error::Size`] if the number of neurons differs.
-    pub fn combined(&self, predicted: &Responses, measured: &Responses, trials: &dyn Fn(ImageId) -> usize) -> Result<Responses> {
+    pub fn combined(
+        &self,
+        predicted: &Responses,
+        measured: &Responses,
+        trials: &dyn Fn(ImageId) -> usize,
+    ) -> Result<Responses> {
         let neurons = self.error.len();
         for responses in [predicted, measured] {
             if responses.values().ncols() != neurons {
                 let found = responses.values().ncols().to_string();
-                return Err(Error::Size { what: "neurons to combine", expected: neurons.to_string(), found });
+                return Err(Error::Size {
+                    what: "neurons to combine",
+                    expected: neurons.to_string(),
+                    found,
+                });
             }
         }
-        let row_of: HashMap<ImageId, usize> = measured.ids().iter().enumerate().map(|(row, id)| (*id, row)).collect();
+        let row_of: HashMap<ImageId, usize> =
+            measured.ids().iter().enumerate().map(|(row, id)| (*id, row)).collect();
         let mut values = predicted.values().clone();
         for (mut row, id) in values.rows_mut().into_iter().zip(predicted.ids()) {
             let Some(of) = row_of.get(id) else { continue };
@@ -138,7 +157,11 @@ fn trial_noise(scan: &Scan) -> Result<Vec<Vec<f64>>> {
         of_image = scan.repeats().into_iter().collect();
     }
     if of_image.is_empty() {
-        return Err(Error::Size { what: "images shown more than once", expected: "at least 1".into(), found: "none".into() });
+        return Err(Error::Size {
+            what: "images shown more than once",
+            expected: "at least 1".into(),
+            found: "none".into(),
+        });
     }
     let variance = |n: usize, trials: &Vec<usize>| {
         let values = || trials.iter().map(|trial| f64::from(scan.responses()[(*trial, n)]));
@@ -146,14 +169,17 @@ fn trial_noise(scan: &Scan) -> Result<Vec<Vec<f64>>> {
         values().map(|value| (value - mean).powi(2)).sum::<f64>() / (trials.len() as f64 - 1.0)
     };
     let neurons = scan.responses().ncols();
-    Ok((0..neurons).map(|n| of_image.values().map(|trials| variance(n, trials)).collect()).collect())
+    Ok((0..neurons)
+        .map(|n| of_image.values().map(|trials| variance(n, trials)).collect())
+        .collect())
 }
 
 /// Means of each neuron's `terms`, shrunk towards the mean over neurons by the fraction of their
 /// variance that is due to their uncertainty (James & Stein 1961), in units of `1 / units`, and at
 /// least `least` times the mean over neurons.
 fn shrunk(terms: &[Vec<f64>], units: &[f64], least: f64) -> Vec<f64> {
-    let counted: Vec<usize> = (0..terms.len()).filter(|n| units[*n] > 0.0 && !terms[*n].is_empty()).collect();
+    let counted: Vec<usize> =
+        (0..terms.len()).filter(|n| units[*n] > 0.0 && !terms[*n].is_empty()).collect();
     let count = counted.len().max(1) as f64;
     let mean = |n: usize| terms[n].iter().sum::<f64>() / terms[n].len() as f64;
     let scaled: Vec<f64> = counted.iter().map(|n| mean(*n) * units[*n].powi(2)).collect();
@@ -182,9 +208,16 @@ mod tests {
     fn a_combination_lies_between_prediction_and_measurement_by_their_precision() {
         let ids = vec![ImageId::from_u64(1), ImageId::from_u64(2)];
         let of = |values| Responses::new("s", ResponseKind::Expected, ids.clone(), values).unwrap();
-        let variances = ErrorVariances::from_parts(vec![1.0, 2.0], vec![3.0, 0.0], vec![0.0, 0.5]).unwrap();
+        let variances =
+            ErrorVariances::from_parts(vec![1.0, 2.0], vec![3.0, 0.0], vec![0.0, 0.5]).unwrap();
         let predicted = of(ndarray::arr2(&[[1.0, 1.0], [2.0, 2.0]]));
-        let measured = Responses::new("s", ResponseKind::Expected, ids[..1].to_vec(), ndarray::arr2(&[[5.0, 5.0]])).unwrap();
+        let measured = Responses::new(
+            "s",
+            ResponseKind::Expected,
+            ids[..1].to_vec(),
+            ndarray::arr2(&[[5.0, 5.0]]),
+        )
+        .unwrap();
         let once = variances.combined(&predicted, &measured, &|_| 1).unwrap();
         assert_eq!(once.values(), &ndarray::arr2(&[[2.0, 4.5], [2.0, 2.0]]));
         let thrice = variances.combined(&predicted, &measured, &|_| 3).unwrap();
@@ -195,7 +228,9 @@ mod tests {
     fn estimates_that_are_sure_stay_and_those_that_are_not_meet_in_the_middle() {
         let sure = [vec![1.0; 40], vec![3.0; 40]];
         assert_eq!(shrunk(&sure, &[1.0, 1.0], 0.0), [1.0, 3.0]);
-        let spread = |mean: f64| (0..40).map(|i| mean + if i % 2 == 0 { 50.0 } else { -50.0 }).collect::<Vec<_>>();
+        let spread = |mean: f64| {
+            (0..40).map(|i| mean + if i % 2 == 0 { 50.0 } else { -50.0 }).collect::<Vec<_>>()
+        };
         assert_eq!(shrunk(&[spread(1.0), spread(3.0)], &[1.0, 1.0], 0.0), [2.0, 2.0]);
         // The same neurons in other units; one of them is counted in halves.
         assert_eq!(shrunk(&[spread(1.0), spread(3.0)], &[1.0, 0.0], 0.0), [1.0, 0.0]);

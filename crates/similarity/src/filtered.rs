@@ -32,7 +32,8 @@ fn rows<'a>(stimuli: &StimulusSet, values: &'a [f32]) -> ArrayView2<'a, f32> {
 
 fn low_pass(pixels: &[f32], height: usize, width: usize, sigma: f32) -> Vec<f32> {
     let reach = (3.0 * sigma).ceil() as isize;
-    let weights: Vec<f32> = (-reach..=reach).map(|at| (-(at * at) as f32 / (2.0 * sigma * sigma)).exp()).collect();
+    let weights: Vec<f32> =
+        (-reach..=reach).map(|at| (-(at * at) as f32 / (2.0 * sigma * sigma)).exp()).collect();
     let total: f32 = weights.iter().sum();
     // Filters along rows, then along columns.
     let along = |from: &[f32], step: usize, length: usize| -> Vec<f32> {
@@ -40,8 +41,14 @@ fn low_pass(pixels: &[f32], height: usize, width: usize, sigma: f32) -> Vec<f32>
             .map(|pixel| {
                 let at = ((pixel / step) % length) as isize;
                 let start = pixel - at as usize * step;
-                let value = |offset: isize| from[start + (at + offset).clamp(0, length as isize - 1) as usize * step];
-                (-reach..=reach).zip(&weights).map(|(offset, weight)| weight * value(offset)).sum::<f32>() / total
+                let value = |offset: isize| {
+                    from[start + (at + offset).clamp(0, length as isize - 1) as usize * step]
+                };
+                (-reach..=reach)
+                    .zip(&weights)
+                    .map(|(offset, weight)| weight * value(offset))
+                    .sum::<f32>()
+                    / total
             })
             .collect()
     };
@@ -61,7 +68,9 @@ pub fn orientation_energy(stimuli: &StimulusSet) -> Result<SimilarityMatrix> {
     let pixels = rows(stimuli, stimuli.pixels());
     let banks: Vec<[Array2<f32>; 2]> = FREQUENCIES
         .iter()
-        .flat_map(|frequency| (0..ORIENTATIONS).map(|index| (*frequency, PI * index as f32 / ORIENTATIONS as f32)))
+        .flat_map(|frequency| {
+            (0..ORIENTATIONS).map(|index| (*frequency, PI * index as f32 / ORIENTATIONS as f32))
+        })
         .map(|(frequency, orientation)| filters(frequency, orientation, height, width))
         .collect();
     let columns: usize = banks.iter().map(|[even, _]| even.ncols()).sum();
@@ -81,7 +90,12 @@ pub fn orientation_energy(stimuli: &StimulusSet) -> Result<SimilarityMatrix> {
         if std > 0.0 { 1.0 / std } else { 0.0 }
     };
     let weights: Vec<f32> = energy.columns().into_iter().map(weight).collect();
-    vectors(stimuli.ids(), energy.view(), &weights, &format!("orientation energy, {height} x {width}"))
+    vectors(
+        stimuli.ids(),
+        energy.view(),
+        &weights,
+        &format!("orientation energy, {height} x {width}"),
+    )
 }
 
 /// Zero-mean even and odd filters `[pixels, places]`.
@@ -90,11 +104,17 @@ fn filters(frequency: f32, orientation: f32, height: usize, width: usize) -> [Ar
     let step = (sigma.round() as usize).max(1);
     let along = |length: usize| (step / 2..length).step_by(step).collect::<Vec<_>>();
     let (rows, columns) = (along(height), along(width));
-    let places: Vec<(usize, usize)> = rows.iter().flat_map(|row| columns.iter().map(|column| (*row, *column))).collect();
+    let places: Vec<(usize, usize)> =
+        rows.iter().flat_map(|row| columns.iter().map(|column| (*row, *column))).collect();
     let (sine, cosine) = orientation.sin_cos();
-    let mut pair = [Array2::zeros((height * width, places.len())), Array2::zeros((height * width, places.len()))];
+    let mut pair = [
+        Array2::zeros((height * width, places.len())),
+        Array2::zeros((height * width, places.len())),
+    ];
     for (place, (row, column)) in places.iter().enumerate() {
-        let at = |pixel: usize| ((pixel % width) as f32 - *column as f32, (pixel / width) as f32 - *row as f32);
+        let at = |pixel: usize| {
+            ((pixel % width) as f32 - *column as f32, (pixel / width) as f32 - *row as f32)
+        };
         let envelope: Vec<f32> = (0..height * width)
             .map(|pixel| {
                 let (dx, dy) = at(pixel);
@@ -132,7 +152,8 @@ mod tests {
         // A grating of 0.25 cycles per pixel keeps a fraction exp(-2 (pi f sigma)^2) of its
         // amplitude.
         let (height, width) = (4, 40);
-        let grating: Vec<f32> = (0..height * width).map(|pixel| (TAU * 0.25 * (pixel % width) as f32).cos()).collect();
+        let grating: Vec<f32> =
+            (0..height * width).map(|pixel| (TAU * 0.25 * (pixel % width) as f32).cos()).collect();
         let seen = low_pass(&grating, height, width, 1.0);
         let kept = (-2.0 * (PI * 0.25).powi(2)).exp();
         assert!((seen[20] - kept * grating[20]).abs() < 0.01, "{} against {}", seen[20], kept);

@@ -33,10 +33,17 @@ pub fn held_out_correlation(
     }
     let predicted = predicted.select(measured.ids())?;
     let says = |weights: &[f32]| weights.iter().any(|weight| *weight > 0.0);
-    if !says(of_predicted) || !says(of_measured) || !varies(&predicted, of_predicted) || !varies(&measured, of_measured) {
+    if !says(of_predicted)
+        || !says(of_measured)
+        || !varies(&predicted, of_predicted)
+        || !varies(&measured, of_measured)
+    {
         return Ok(None);
     }
-    where_defined(pearson(&similarity(&predicted, of_predicted)?, &similarity(&measured, of_measured)?))
+    where_defined(pearson(
+        &similarity(&predicted, of_predicted)?,
+        &similarity(&measured, of_measured)?,
+    ))
 }
 
 /// The chosen weights of targets, and the evidence.
@@ -65,14 +72,16 @@ pub struct ChosenWeights {
 /// Returns an error if predictions lack a held-out image or if [`similarity`] fails.
 pub fn choose_weights(scans: &[(&Scan, &Responses, &ScanWeights)]) -> Result<ChosenWeights> {
     let over_scans = |of: TargetWeights| -> Result<Option<f64>> {
-        let found = scans
-            .iter()
-            .map(|(scan, predicted, weights)| nearness(scan, predicted, &ScanWeights::clone(weights).with_targets(of)));
+        let found = scans.iter().map(|(scan, predicted, weights)| {
+            nearness(scan, predicted, &ScanWeights::clone(weights).with_targets(of))
+        });
         let found: Vec<f64> = found.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
         Ok((!found.is_empty()).then(|| found.iter().sum::<f64>() / found.len() as f64))
     };
-    let (equal, signal_to_noise) = (over_scans(TargetWeights::Equal)?, over_scans(TargetWeights::SignalToNoise)?);
-    let weights = if signal_to_noise > equal { TargetWeights::SignalToNoise } else { TargetWeights::Equal };
+    let (equal, signal_to_noise) =
+        (over_scans(TargetWeights::Equal)?, over_scans(TargetWeights::SignalToNoise)?);
+    let weights =
+        if signal_to_noise > equal { TargetWeights::SignalToNoise } else { TargetWeights::Equal };
     Ok(ChosenWeights { weights, equal, signal_to_noise })
 }
 
@@ -80,9 +89,12 @@ pub fn choose_weights(scans: &[(&Scan, &Responses, &ScanWeights)]) -> Result<Cho
 fn nearness(scan: &Scan, predicted: &Responses, weights: &ScanWeights) -> Result<Option<f64>> {
     let Some(of_predicted) = weights.target_of_predicted() else { return Ok(None) };
     let crossed = predicted.kind() == ResponseKind::Predicted(Fitting::CrossFitted);
-    let is_held_out = |tier: Tier| if crossed { tier != Tier::Test } else { tier == Tier::Validation };
-    let trials: Vec<usize> = (0..scan.tiers().len()).filter(|trial| is_held_out(scan.tiers()[*trial])).collect();
-    let found = held_out_correlation(scan, &trials, predicted, of_predicted, weights.target_of_measured())?;
+    let is_held_out =
+        |tier: Tier| if crossed { tier != Tier::Test } else { tier == Tier::Validation };
+    let trials: Vec<usize> =
+        (0..scan.tiers().len()).filter(|trial| is_held_out(scan.tiers()[*trial])).collect();
+    let found =
+        held_out_correlation(scan, &trials, predicted, of_predicted, weights.target_of_measured())?;
     let reliability = where_defined(repeat_reliability(scan, weights.target_of_measured()))?;
     let (Some(found), Some(reliability)) = (found, reliability) else { return Ok(None) };
     let images = by_image(scan, &trials);
@@ -105,7 +117,11 @@ fn by_image(scan: &Scan, trials: &[usize]) -> BTreeMap<usize, Vec<usize>> {
 /// cosine.
 fn varies(responses: &Responses, weights: &[f32]) -> bool {
     let Some(mean) = responses.values().mean_axis(ndarray::Axis(0)) else { return false };
-    responses.values().rows().into_iter().all(|row| row.iter().zip(&mean).zip(weights).any(|((v, m), w)| (v - m) * w != 0.0))
+    responses
+        .values()
+        .rows()
+        .into_iter()
+        .all(|row| row.iter().zip(&mean).zip(weights).any(|((v, m), w)| (v - m) * w != 0.0))
 }
 
 #[cfg(test)]
@@ -125,15 +141,26 @@ mod tests {
                 0.5 + 0.5 * (0.6 * (x * angle.cos() + y * angle.sin()) + image as f32).sin()
             })
         };
-        let set = |images: std::ops::Range<usize>| StimulusSet::new(12, 16, images.flat_map(grating).collect()).unwrap();
+        let set = |images: std::ops::Range<usize>| {
+            StimulusSet::new(12, 16, images.flat_map(grating).collect()).unwrap()
+        };
         let config = SimulationConfig { neurons: 60, repeats: 6, ..Default::default() };
         let simulated = simulate("small", &set(0..80), &set(80..110), &config).unwrap();
         let scan = simulated.scan;
-        let tier = |trial: &usize| if *trial >= 40 && *trial < 80 { Tier::Validation } else { Tier::Train };
+        let tier = |trial: &usize| {
+            if *trial >= 40 && *trial < 80 { Tier::Validation } else { Tier::Train }
+        };
         let tiers = scan.trial_image().iter().zip(scan.tiers());
-        let tiers = tiers.map(|(image, is)| if *is == Tier::Test { Tier::Test } else { tier(image) }).collect();
+        let tiers = tiers
+            .map(|(image, is)| if *is == Tier::Test { Tier::Test } else { tier(image) })
+            .collect();
         let truth = simulated.truth.expected_responses().clone();
-        let expected = Responses::new("small", ResponseKind::Predicted(Fitting::InSample), scan.stimuli().ids().to_vec(), truth);
+        let expected = Responses::new(
+            "small",
+            ResponseKind::Predicted(Fitting::InSample),
+            scan.stimuli().ids().to_vec(),
+            truth,
+        );
         let scan = Scan::new(ScanParts {
             name: "small".into(),
             stimuli: scan.stimuli().clone(),
@@ -155,20 +182,34 @@ mod tests {
         let (scan, truth) = known();
         let equal = crate::standardizing_weights(&scan);
         let trials = scan.trials_in(Tier::Validation);
-        let of = |responses: &Responses| held_out_correlation(&scan, &trials, responses, &equal, &equal).unwrap().unwrap();
-        let half = truth.values().clone() * ndarray::Array1::from_shape_fn(60, |n| if n < 30 { 1.0 } else { 0.0 });
+        let of = |responses: &Responses| {
+            held_out_correlation(&scan, &trials, responses, &equal, &equal).unwrap().unwrap()
+        };
+        let half = truth.values().clone()
+            * ndarray::Array1::from_shape_fn(60, |n| if n < 30 { 1.0 } else { 0.0 });
         let half = Responses::new("small", truth.kind(), truth.ids().to_vec(), half).unwrap();
         assert!(of(&truth) > of(&half), "{} {}", of(&truth), of(&half));
         // Constant predictions give no estimate, and neither do two images.
-        let none = Responses::new("small", truth.kind(), truth.ids().to_vec(), Array2::ones(truth.values().raw_dim())).unwrap();
+        let none = Responses::new(
+            "small",
+            truth.kind(),
+            truth.ids().to_vec(),
+            Array2::ones(truth.values().raw_dim()),
+        )
+        .unwrap();
         assert_eq!(held_out_correlation(&scan, &trials, &none, &equal, &equal).unwrap(), None);
-        assert_eq!(held_out_correlation(&scan, &trials[..2], &truth, &equal, &equal).unwrap(), None);
+        assert_eq!(
+            held_out_correlation(&scan, &trials[..2], &truth, &equal, &equal).unwrap(),
+            None
+        );
     }
 
     #[test]
     fn weights_are_those_whose_targets_are_nearer_to_noise_free_similarities() {
         let (scan, truth) = known();
-        let weights_with = |v: &[Option<f32>]| ScanWeights::new(&scan, &reliability(&scan).unwrap(), Some(v)).unwrap();
+        let weights_with = |v: &[Option<f32>]| {
+            ScanWeights::new(&scan, &reliability(&scan).unwrap(), Some(v)).unwrap()
+        };
         // The model predicts half of the neurons, and noise for the other half; v reveals which.
         let mut noisy = truth.values().clone();
         for ((image, n), value) in noisy.indexed_iter_mut() {

@@ -8,8 +8,9 @@
 //!
 //! The same input gives the same bytes for any number of threads.
 //!
-//! Files are HDF5, whose library is built from C, and need the default feature `hdf5` (`scans` in the crate `brainprior`, where it is off by default). Without it,
-//! similarities can be computed and compared but not read or written.
+//! Files are HDF5, whose library is built from C, and need the default feature `hdf5` (`scans` in
+//! the crate `brainprior`, where it is off by default). Without it, similarities can be computed
+//! and compared but not read or written.
 
 mod average;
 mod calibration;
@@ -36,12 +37,15 @@ mod targets;
 mod weights;
 
 pub use average::{average, groups_of_scans};
-pub use calibration::{calibrated_over_scans, calibrated_similarity, noise_free_spread, unexplained};
+pub use calibration::{
+    calibrated_over_scans, calibrated_similarity, noise_free_spread, unexplained,
+};
 use compare::where_defined;
 pub use compare::{
-    Agreement, Estimate, HalfSamples, Interval, Measure, NoiseCeiling, RepeatReliability, Spread, agreement, compare,
-    interval_over_images, interval_over_images_of_mean, interval_over_neurons, interval_over_scans, mean_agreement,
-    noise_ceiling, pearson, repeat_reliability, spearman, spread,
+    Agreement, Estimate, HalfSamples, Interval, Measure, NoiseCeiling, RepeatReliability, Spread,
+    agreement, compare, interval_over_images, interval_over_images_of_mean, interval_over_neurons,
+    interval_over_scans, mean_agreement, noise_ceiling, pearson, repeat_reliability, spearman,
+    spread,
 };
 pub use control::{halves, pixels};
 pub use device::DeviceOptions;
@@ -54,19 +58,22 @@ pub use filtered::{low_pass_pixels, orientation_energy};
 pub use held_out::{ChosenWeights, choose_weights, held_out_correlation};
 pub use matrix::SimilarityMatrix;
 pub use oracle::{
-    Denoised, OracleComparison, ToOtherRepeats, ToTruth, ToTruthInOneWeighting, Weighting, WeightingComparison,
-    compare_oracle_images, unexplained_by_combined,
+    Denoised, OracleComparison, ToOtherRepeats, ToTruth, ToTruthInOneWeighting, Weighting,
+    WeightingComparison, compare_oracle_images, unexplained_by_combined,
 };
 pub use population::{Images, Population, ScanVectors};
 pub use rows::{Computed, Rows};
 pub use stream::{
-    Histogram, NearestImages, Neighbors, Pair, PairsAbove, SimilarityHistogram, StratifiedPairs, StratifiedSample, UniformPairs,
-    UniformSample,
+    Histogram, NearestImages, Neighbors, Pair, PairsAbove, SimilarityHistogram, StratifiedPairs,
+    StratifiedSample, UniformPairs, UniformSample,
 };
-pub use sweep::{Block, Checkpoint, Progress, Reduction, Resumable, StateReader, StateWriter, Sweep};
+pub use sweep::{
+    Block, Checkpoint, Progress, Reduction, Resumable, StateReader, StateWriter, Sweep,
+};
 pub use targets::{label_similarity, similarity_over_scans, single_trial_similarity};
 pub use weights::{
-    ScanWeights, StandardizedOver, TargetWeights, measured_weights, predicted_weights, product_of_weights, standardizing_weights,
+    ScanWeights, StandardizedOver, TargetWeights, measured_weights, predicted_weights,
+    product_of_weights, standardizing_weights,
 };
 
 use brainprior_images::ImageId;
@@ -90,10 +97,22 @@ pub fn similarity(responses: &Responses, weights: &[f32]) -> Result<SimilarityMa
 /// # Errors
 /// Returns an error if sizes do not match, an image is given twice, a value is not finite, a weight
 /// is negative, all weights are zero, or an image's vector is zero after weighting and centering.
-pub fn vectors(ids: &[ImageId], values: ArrayView2<f32>, weights: &[f32], source: &str) -> Result<SimilarityMatrix> {
-    let _span = tracing::info_span!("similarity", source, images = values.nrows(), dimensions = values.ncols()).entered();
+pub fn vectors(
+    ids: &[ImageId],
+    values: ArrayView2<f32>,
+    weights: &[f32],
+    source: &str,
+) -> Result<SimilarityMatrix> {
+    let _span = tracing::info_span!(
+        "similarity",
+        source,
+        images = values.nrows(),
+        dimensions = values.ncols()
+    )
+    .entered();
     let values = values.as_standard_layout();
     let view = values.view();
     let source = ScanVectors { name: source, ids, rows: &view, weights };
-    Population::new(&[source], Images::Identical)?.matrix(&Sweep { memory: usize::MAX, ..Sweep::default() })
+    Population::new(&[source], Images::Identical)?
+        .matrix(&Sweep { memory: usize::MAX, ..Sweep::default() })
 }

@@ -44,11 +44,15 @@ impl SimilarityMatrix {
         let outside = |value: &f32| !(-1.0..=1.0).contains(value);
         let first_outside = |packed: &[f32]| {
             // The count is branchless, so the values are read at memory speed.
-            let part = packed.par_chunks(1 << 14).position_first(|part| part.iter().filter(|value| outside(value)).count() > 0);
-            part.map(|part| part << 14).and_then(|start| Some(start + packed[start..].iter().position(outside)?))
+            let part = packed
+                .par_chunks(1 << 14)
+                .position_first(|part| part.iter().filter(|value| outside(value)).count() > 0);
+            part.map(|part| part << 14)
+                .and_then(|start| Some(start + packed[start..].iter().position(outside)?))
         };
         if let Some(first) = first_outside(&packed) {
-            let rounded = packed[first..].par_iter_mut().filter(|value| value.abs() <= 1.0 + ROUNDING);
+            let rounded =
+                packed[first..].par_iter_mut().filter(|value| value.abs() <= 1.0 + ROUNDING);
             rounded.for_each(|value| *value = value.clamp(-1.0, 1.0));
         }
         let first = first_outside(&packed);
@@ -156,7 +160,9 @@ impl SimilarityMatrix {
     /// # Panics
     /// Panics if an index is out of range.
     pub fn block(&self, rows: Range<usize>, columns: Range<usize>) -> Array2<f32> {
-        Array2::from_shape_fn((rows.len(), columns.len()), |(i, j)| self.get(rows.start + i, columns.start + j))
+        Array2::from_shape_fn((rows.len(), columns.len()), |(i, j)| {
+            self.get(rows.start + i, columns.start + j)
+        })
     }
 
     /// The matrix of `ids` (at least two, distinct), in that order.
@@ -171,9 +177,16 @@ impl SimilarityMatrix {
         positions(ids)?;
         let indices = ids
             .iter()
-            .map(|id| own.get(id).copied().ok_or(Error::MissingImage { id: *id, images: self.len(), matrix: "this matrix" }))
+            .map(|id| {
+                own.get(id).copied().ok_or(Error::MissingImage {
+                    id: *id,
+                    images: self.len(),
+                    matrix: "this matrix",
+                })
+            })
             .collect::<Result<Vec<usize>>>()?;
-        let donors = self.donors.as_ref().map(|donors| indices.iter().map(|index| donors[*index]).collect());
+        let donors =
+            self.donors.as_ref().map(|donors| indices.iter().map(|index| donors[*index]).collect());
         let scans = indices.iter().map(|index| self.scans[*index]).collect();
         let packed = self.gathered(&indices);
         Ok(Self { ids: ids.to_vec(), packed, provenance: self.provenance.clone(), donors, scans })
@@ -251,7 +264,8 @@ mod tests {
 
     #[test]
     fn views_agree() {
-        let matrix = SimilarityMatrix::new(ids(4), vec![0.1, 0.2, 0.3, 0.4, 0.5, 0.6], vec![]).unwrap();
+        let matrix =
+            SimilarityMatrix::new(ids(4), vec![0.1, 0.2, 0.3, 0.4, 0.5, 0.6], vec![]).unwrap();
         assert_eq!(matrix.row(1), vec![0.1, 1.0, 0.4, 0.5]);
         assert_eq!(matrix.row(3), vec![0.3, 0.5, 0.6, 1.0]);
         assert_eq!(matrix.upper_row(1), &[0.4, 0.5]);
@@ -264,7 +278,8 @@ mod tests {
 
     #[test]
     fn a_similarity_beyond_one_by_rounding_is_one() {
-        let matrix = SimilarityMatrix::new(ids(3), vec![1.000_000_2, 0.5, -1.000_000_1], vec![]).unwrap();
+        let matrix =
+            SimilarityMatrix::new(ids(3), vec![1.000_000_2, 0.5, -1.000_000_1], vec![]).unwrap();
         assert_eq!(matrix.packed(), &[1.0, 0.5, -1.0]);
     }
 
@@ -283,15 +298,22 @@ mod tests {
 
     #[test]
     fn bad_matrices_are_refused_by_name() {
-        let error = SimilarityMatrix::new(ids(3), vec![0.0, 0.5, 1.5], vec![]).unwrap_err().to_string();
+        let error =
+            SimilarityMatrix::new(ids(3), vec![0.0, 0.5, 1.5], vec![]).unwrap_err().to_string();
         assert!(error.contains("images 1 and 2") && error.contains("1.5"), "{error}");
         assert!(SimilarityMatrix::new(ids(3), vec![0.0, f32::NAN, 0.5], vec![]).is_err());
         assert!(SimilarityMatrix::new(ids(3), vec![1.000_000_2, 0.5, 1.001], vec![]).is_err());
         assert!(SimilarityMatrix::new(ids(3), vec![0.0; 2], vec![]).is_err());
         assert!(SimilarityMatrix::new(ids(1), vec![], vec![]).is_err());
         let twice = [1, 2, 1].map(ImageId::from_u64).to_vec();
-        assert!(matches!(SimilarityMatrix::new(twice, vec![0.0; 3], vec![]), Err(Error::Duplicate { first: 0, second: 2, .. })));
+        assert!(matches!(
+            SimilarityMatrix::new(twice, vec![0.0; 3], vec![]),
+            Err(Error::Duplicate { first: 0, second: 2, .. })
+        ));
         let matrix = SimilarityMatrix::new(ids(3), vec![0.0; 3], vec![]).unwrap();
-        assert!(matches!(matrix.select(&[0, 7].map(ImageId::from_u64)), Err(Error::MissingImage { .. })));
+        assert!(matches!(
+            matrix.select(&[0, 7].map(ImageId::from_u64)),
+            Err(Error::MissingImage { .. })
+        ));
     }
 }

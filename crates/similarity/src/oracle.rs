@@ -2,9 +2,13 @@
 //! of denoised responses and of single trials agree with those of other trials and, if known, with
 //! the ground truth; and how well the trials agree with each other.
 
-use crate::{Agreement, Error, ErrorVariances, HalfSamples, RepeatReliability, Result, ScanWeights, SimilarityMatrix};
 use crate::{
-    calibrated_similarity, mean_agreement, noise_free_spread, repeat_reliability, similarity, unexplained, where_defined,
+    Agreement, Error, ErrorVariances, HalfSamples, RepeatReliability, Result, ScanWeights,
+    SimilarityMatrix,
+};
+use crate::{
+    calibrated_similarity, mean_agreement, noise_free_spread, repeat_reliability, similarity,
+    unexplained, where_defined,
 };
 use brainprior_recording::{Measurement, ResponseKind, Responses, Scan};
 use ndarray::Array2;
@@ -99,7 +103,8 @@ pub enum Weighting {
 
 impl Weighting {
     /// All weightings.
-    pub const ALL: [Self; 4] = [Self::FileUnits, Self::Equal, Self::SignalToNoise, Self::SignalToNoiseAndPrediction];
+    pub const ALL: [Self; 4] =
+        [Self::FileUnits, Self::Equal, Self::SignalToNoise, Self::SignalToNoiseAndPrediction];
 
     /// `None` if the weights need a response model and there is none.
     fn of(self, weights: &ScanWeights) -> Option<Vec<f32>> {
@@ -166,24 +171,39 @@ pub fn compare_oracle_images(
         scan,
     };
     if parts.denoised.is_some() && weights.predicted.is_none() {
-        let expected = "one for each neuron, from the correlation of predicted and measured responses".into();
-        return Err(Error::Size { what: "weights of denoised responses", expected, found: "none".into() });
+        let expected =
+            "one for each neuron, from the correlation of predicted and measured responses".into();
+        return Err(Error::Size {
+            what: "weights of denoised responses",
+            expected,
+            found: "none".into(),
+        });
     }
-    let rule = |matrix: SimilarityMatrix| matrix.with_provenance(weights.standardized_over.description());
+    let rule =
+        |matrix: SimilarityMatrix| matrix.with_provenance(weights.standardized_over.description());
     let measured = weights.target_of_measured();
     let repeat_average = similarity(&parts.means, measured)?;
-    let predicted = weights.target_of_predicted().map(|weights| parts.predicted(weights)).transpose()?.unwrap_or_default();
+    let predicted = weights
+        .target_of_predicted()
+        .map(|weights| parts.predicted(weights))
+        .transpose()?
+        .unwrap_or_default();
     let combined = parts.combined_matrices(measured, parts.wanted(measured)?)?;
     let single_trials = matrices(&parts.trials, measured)?;
     let others = matrices(&parts.others, measured)?;
-    let to_other_repeats = to_other_repeats(&single_trials, predicted.matrix.as_ref(), &combined, &others)?;
+    let to_other_repeats =
+        to_other_repeats(&single_trials, predicted.matrix.as_ref(), &combined, &others)?;
     let known = parts.truth.as_ref().map(|truth| similarity(truth, &weights.equal)).transpose()?;
-    let to_truth = known.as_ref().map(|known| parts.to_truth(known, predicted.matrix.as_ref(), &weights.equal)).transpose()?;
-    let asked = Weighting::ALL
-        .into_iter()
-        .filter(|weighting| parts.denoised.is_some() || *weighting != Weighting::SignalToNoiseAndPrediction);
-    let weightings =
-        asked.filter_map(|weighting| Some(parts.compare(weighting, &weighting.of(weights)?))).collect::<Result<_>>()?;
+    let to_truth = known
+        .as_ref()
+        .map(|known| parts.to_truth(known, predicted.matrix.as_ref(), &weights.equal))
+        .transpose()?;
+    let asked = Weighting::ALL.into_iter().filter(|weighting| {
+        parts.denoised.is_some() || *weighting != Weighting::SignalToNoiseAndPrediction
+    });
+    let weightings = asked
+        .filter_map(|weighting| Some(parts.compare(weighting, &weighting.of(weights)?)))
+        .collect::<Result<_>>()?;
     Ok(OracleComparison {
         repeat_average: rule(repeat_average),
         denoised: predicted.matrix.map(rule),
@@ -235,7 +255,11 @@ pub(crate) fn means(scan: &Scan, of_image: &BTreeMap<usize, Vec<usize>>) -> Resu
     for (mut row, trials) in values.rows_mut().into_iter().zip(of_image.values()) {
         let count = trials.len() as f64;
         for (neuron, mean) in row.iter_mut().enumerate() {
-            *mean = (trials.iter().map(|trial| f64::from(scan.responses()[[*trial, neuron]])).sum::<f64>() / count) as f32;
+            *mean = (trials
+                .iter()
+                .map(|trial| f64::from(scan.responses()[[*trial, neuron]]))
+                .sum::<f64>()
+                / count) as f32;
         }
     }
     let ids = of_image.keys().map(|image| scan.stimuli().ids()[*image]).collect();
@@ -247,7 +271,11 @@ fn matrices(responses: &[Responses], weights: &[f32]) -> Result<Vec<SimilarityMa
 }
 
 /// Similarities of combined responses, all calibrated like the first one to the spread `wanted`.
-fn sized(combined: &[Responses], weights: &[f32], wanted: Option<f64>) -> Result<Vec<SimilarityMatrix>> {
+fn sized(
+    combined: &[Responses],
+    weights: &[f32],
+    wanted: Option<f64>,
+) -> Result<Vec<SimilarityMatrix>> {
     let added = match (combined.first(), wanted) {
         (Some(first), Some(wanted)) => unexplained(first, weights, wanted)?,
         _ => 0.0,
@@ -265,7 +293,8 @@ fn to_other_repeats(
 ) -> Result<ToOtherRepeats> {
     let trials: Vec<_> = trials.iter().zip(others).collect();
     let combined: Vec<_> = combined.iter().zip(others).collect();
-    let denoised = denoised.map(|denoised| others.iter().map(|others| (denoised, others)).collect::<Vec<_>>());
+    let denoised =
+        denoised.map(|denoised| others.iter().map(|others| (denoised, others)).collect::<Vec<_>>());
     Ok(ToOtherRepeats {
         single_trials: where_defined(mean_agreement(&trials, HalfSamples::default()))?,
         denoised: denoised
@@ -280,7 +309,10 @@ fn to_other_repeats(
 }
 
 /// The mean agreement of matrices with one reference.
-fn with_one(matrices: &[SimilarityMatrix], reference: &SimilarityMatrix) -> Result<Option<Agreement>> {
+fn with_one(
+    matrices: &[SimilarityMatrix],
+    reference: &SimilarityMatrix,
+) -> Result<Option<Agreement>> {
     let compared: Vec<_> = matrices.iter().map(|matrix| (matrix, reference)).collect();
     where_defined(mean_agreement(&compared, HalfSamples::default()))
 }
@@ -312,35 +344,68 @@ impl Parts<'_> {
 
     fn predicted(&self, weights: &[f32]) -> Result<PredictedMatrix> {
         let Some(denoised) = &self.denoised else { return Ok(PredictedMatrix::default()) };
-        let unexplained = self.wanted(weights)?.map_or(Ok(0.0), |wanted| unexplained(denoised, weights, wanted))?;
-        Ok(PredictedMatrix { matrix: Some(calibrated_similarity(denoised, weights, unexplained)?), unexplained })
+        let unexplained = self
+            .wanted(weights)?
+            .map_or(Ok(0.0), |wanted| unexplained(denoised, weights, wanted))?;
+        Ok(PredictedMatrix {
+            matrix: Some(calibrated_similarity(denoised, weights, unexplained)?),
+            unexplained,
+        })
     }
 
     /// Matrices of predictions combined with each trial, with one calibration; empty without
     /// variances.
-    fn combined_matrices(&self, weights: &[f32], wanted: Option<f64>) -> Result<Vec<SimilarityMatrix>> {
-        let (Some(denoised), Some(variances)) = (&self.denoised, self.variances) else { return Ok(Vec::new()) };
+    fn combined_matrices(
+        &self,
+        weights: &[f32],
+        wanted: Option<f64>,
+    ) -> Result<Vec<SimilarityMatrix>> {
+        let (Some(denoised), Some(variances)) = (&self.denoised, self.variances) else {
+            return Ok(Vec::new());
+        };
         let combined = self.trials.iter().map(|trial| variances.combined(denoised, trial, &|_| 1));
         sized(&combined.collect::<Result<Vec<_>>>()?, weights, wanted)
     }
 
     /// The matrix of predictions combined with the means over all trials.
-    fn combined_with_all(&self, weights: &[f32], wanted: Option<f64>) -> Result<Vec<SimilarityMatrix>> {
-        let (Some(denoised), Some(variances)) = (&self.denoised, self.variances) else { return Ok(Vec::new()) };
-        sized(&[variances.combined(denoised, &self.means, &|_| self.trials.len())?], weights, wanted)
+    fn combined_with_all(
+        &self,
+        weights: &[f32],
+        wanted: Option<f64>,
+    ) -> Result<Vec<SimilarityMatrix>> {
+        let (Some(denoised), Some(variances)) = (&self.denoised, self.variances) else {
+            return Ok(Vec::new());
+        };
+        sized(
+            &[variances.combined(denoised, &self.means, &|_| self.trials.len())?],
+            weights,
+            wanted,
+        )
     }
 
-    fn to_truth(&self, known: &SimilarityMatrix, denoised: Option<&SimilarityMatrix>, equal: &[f32]) -> Result<ToTruth> {
+    fn to_truth(
+        &self,
+        known: &SimilarityMatrix,
+        denoised: Option<&SimilarityMatrix>,
+        equal: &[f32],
+    ) -> Result<ToTruth> {
         let found = self.to_truth_alike(known, equal)?;
         Ok(ToTruth {
             single_trials: found.single_trials,
             repeat_average: found.repeat_average,
             denoised_equal_weights: found.denoised,
-            denoised_weighted: denoised.map(|denoised| with_one(std::slice::from_ref(denoised), known)).transpose()?.flatten(),
+            denoised_weighted: denoised
+                .map(|denoised| with_one(std::slice::from_ref(denoised), known))
+                .transpose()?
+                .flatten(),
         })
     }
 
-    fn to_truth_alike(&self, known: &SimilarityMatrix, weights: &[f32]) -> Result<ToTruthInOneWeighting> {
+    fn to_truth_alike(
+        &self,
+        known: &SimilarityMatrix,
+        weights: &[f32],
+    ) -> Result<ToTruthInOneWeighting> {
         let of = |responses: &[Responses]| with_one(&matrices(responses, weights)?, known);
         let wanted = self.wanted(weights)?;
         let of_combined = |matrices: Vec<SimilarityMatrix>| match &matrices[..] {
@@ -350,7 +415,12 @@ impl Parts<'_> {
         Ok(ToTruthInOneWeighting {
             single_trials: of(&self.trials)?,
             repeat_average: of(std::slice::from_ref(&self.means))?,
-            denoised: self.predicted(weights)?.matrix.map(|matrix| with_one(&[matrix], known)).transpose()?.flatten(),
+            denoised: self
+                .predicted(weights)?
+                .matrix
+                .map(|matrix| with_one(&[matrix], known))
+                .transpose()?
+                .flatten(),
             combined_with_one: of_combined(self.combined_matrices(weights, wanted)?)?,
             combined_with_all: of_combined(self.combined_with_all(weights, wanted)?)?,
         })
@@ -365,7 +435,10 @@ impl Parts<'_> {
             weighting,
             to_other_repeats: to_other_repeats(&trials, denoised.as_ref(), &combined, &others)?,
             reliability: where_defined(repeat_reliability(self.scan, weights))?,
-            to_truth: known.as_ref().map(|known| self.to_truth_alike(known, weights)).transpose()?,
+            to_truth: known
+                .as_ref()
+                .map(|known| self.to_truth_alike(known, weights))
+                .transpose()?,
         })
     }
 }

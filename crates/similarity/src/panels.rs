@@ -15,10 +15,15 @@ pub(crate) struct Panels {
 
 impl Panels {
     /// Creates `panels` panels, each zeroed and then filled by `fill(panel, values)`, in parallel.
-    pub(crate) fn filled(panels: usize, depth: usize, fill: impl Fn(usize, &mut [f32]) -> Result<()> + Sync) -> Result<Self> {
+    pub(crate) fn filled(
+        panels: usize,
+        depth: usize,
+        fill: impl Fn(usize, &mut [f32]) -> Result<()> + Sync,
+    ) -> Result<Self> {
         let size = depth * PANEL;
         let bytes = panels * size * size_of::<f32>();
-        let mut pages = MmapMut::map_anon(bytes).map_err(|source| Error::Memory { bytes, source })?;
+        let mut pages =
+            MmapMut::map_anon(bytes).map_err(|source| Error::Memory { bytes, source })?;
         // Products touch thousands of small pages at a time, more than the TLB holds; huge pages
         // save 5% of the time. If the system has none, nothing is lost.
         #[cfg(target_os = "linux")]
@@ -37,6 +42,9 @@ impl Panels {
     pub(crate) fn of(&self, images: &Range<usize>, first: usize) -> gram::Panels<'_> {
         let size = self.depth * PANEL;
         let panels = (images.start - first) / PANEL..(images.end - first).div_ceil(PANEL);
-        gram::Panels::new(&bytemuck::cast_slice(&self.pages)[panels.start * size..panels.end * size], self.depth)
+        gram::Panels::new(
+            &bytemuck::cast_slice(&self.pages)[panels.start * size..panels.end * size],
+            self.depth,
+        )
     }
 }

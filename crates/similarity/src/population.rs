@@ -104,8 +104,11 @@ impl<'a> Population<'a> {
         }
         let (ids, rows_of) = matched(sources, images)?;
         let (presence, words) = presence(sources, &ids, &rows_of)?;
-        let members: Vec<Member<'a>> =
-            sources.iter().zip(rows_of).map(|(source, row_of)| Member::new(*source, row_of, &ids)).collect::<Result<_>>()?;
+        let members: Vec<Member<'a>> = sources
+            .iter()
+            .zip(rows_of)
+            .map(|(source, row_of)| Member::new(*source, row_of, &ids))
+            .collect::<Result<_>>()?;
         let depth = members.iter().map(|member| member.kept.len()).sum();
         Ok(Self { ids, members, depth, presence, words })
     }
@@ -161,12 +164,20 @@ impl<'a> Population<'a> {
     /// The error for an image whose vector is zero in a scan.
     pub(crate) fn zero_vector(&self, scan: usize, image: usize) -> Error {
         let member = &self.members[scan];
-        Error::ZeroVector { image: member.row_of[image] as usize, id: self.ids[image], source_name: member.source.name.into() }
+        Error::ZeroVector {
+            image: member.row_of[image] as usize,
+            id: self.ids[image],
+            source_name: member.source.name.into(),
+        }
     }
 
     /// The raw responses of a scan in its weighted dimensions; zeros for missing
     /// images.
-    pub(crate) fn responses_of(&self, scan: usize, images: Range<usize>) -> Result<MemberResponses<'_>> {
+    pub(crate) fn responses_of(
+        &self,
+        scan: usize,
+        images: Range<usize>,
+    ) -> Result<MemberResponses<'_>> {
         let member = &self.members[scan];
         let width = member.kept.len();
         let mut values = vec![0.0; images.len() * width];
@@ -174,7 +185,8 @@ impl<'a> Population<'a> {
         let mut compact = Vec::new();
         for (image, row) in member.read(images.clone())? {
             let place = image - images.start;
-            values[place * width..(place + 1) * width].copy_from_slice(member.compacted(&row, &mut compact));
+            values[place * width..(place + 1) * width]
+                .copy_from_slice(member.compacted(&row, &mut compact));
             present[place] = 1.0;
         }
         Ok(MemberResponses { values, present, means: &member.means, weights: &member.weights })
@@ -188,13 +200,20 @@ impl<'a> Population<'a> {
             .map(|member| {
                 let images = member.row_of.iter().filter(|row| **row != ABSENT).count();
                 let dimensions = member.source.weights.len();
-                format!("{}: cosines of {images} images in {} of {dimensions} dimensions", member.source.name, member.kept.len())
+                format!(
+                    "{}: cosines of {images} images in {} of {dimensions} dimensions",
+                    member.source.name,
+                    member.kept.len()
+                )
             })
             .collect();
         if self.members.len() > 1 {
             let all = self.members.len() as u32;
             let incomplete = self.scans_of_images().iter().filter(|scans| **scans < all).count();
-            steps.push(format!("averaged over {all} scans, {} images, {incomplete} of them missing in some scan", self.len()));
+            steps.push(format!(
+                "averaged over {all} scans, {} images, {incomplete} of them missing in some scan",
+                self.len()
+            ));
         }
         steps
     }
@@ -203,7 +222,8 @@ impl<'a> Population<'a> {
     pub(crate) fn fingerprint(&self) -> u64 {
         // FNV-1a over 64-bit words.
         let mut hash = 0xcbf2_9ce4_8422_2325u64;
-        let mut add = |word: u64| hash = (hash ^ word).wrapping_mul(0x0100_0000_01b3).rotate_left(29);
+        let mut add =
+            |word: u64| hash = (hash ^ word).wrapping_mul(0x0100_0000_01b3).rotate_left(29);
         self.ids.iter().for_each(|id| add(id.to_u64()));
         for member in &self.members {
             member.row_of.iter().for_each(|row| add(u64::from(*row)));
@@ -254,9 +274,13 @@ impl<'a> Population<'a> {
 
 impl<'a> Member<'a> {
     fn new(source: ScanVectors<'a>, row_of: Vec<u32>, ids: &[ImageId]) -> Result<Self> {
-        let kept: Vec<usize> = (0..source.weights.len()).filter(|neuron| source.weights[*neuron] > 0.0).collect();
+        let kept: Vec<usize> =
+            (0..source.weights.len()).filter(|neuron| source.weights[*neuron] > 0.0).collect();
         if kept.is_empty() {
-            return Err(Error::NoNeurons { neurons: source.weights.len(), source_name: source.name.into() });
+            return Err(Error::NoNeurons {
+                neurons: source.weights.len(),
+                source_name: source.name.into(),
+            });
         }
         let weights = kept.iter().map(|neuron| f64::from(source.weights[*neuron])).collect();
         let mut member = Self { source, kept, weights, means: Vec::new(), row_of };
@@ -292,9 +316,16 @@ impl<'a> Member<'a> {
         if means.iter().any(|mean| !mean.is_finite()) {
             for image in 0..images {
                 for (_, values) in self.read(image..image + 1)? {
-                    if let Some(neuron) = self.kept.iter().copied().find(|neuron| !values[*neuron].is_finite()) {
+                    if let Some(neuron) =
+                        self.kept.iter().copied().find(|neuron| !values[*neuron].is_finite())
+                    {
                         let row = self.row_of[image] as usize;
-                        return Err(Error::Value { image: row, id: ids[image], neuron, found: values[neuron] });
+                        return Err(Error::Value {
+                            image: row,
+                            id: ids[image],
+                            neuron,
+                            found: values[neuron],
+                        });
                     }
                 }
             }
@@ -313,19 +344,27 @@ impl<'a> Member<'a> {
                 image += 1;
                 continue;
             }
-            let run = (image..images.end).take_while(|next| self.row_of[*next] as usize == first as usize + next - image).count();
+            let run = (image..images.end)
+                .take_while(|next| self.row_of[*next] as usize == first as usize + next - image)
+                .count();
             let first = first as usize;
             match self.source.rows.read(first..first + run)? {
                 std::borrow::Cow::Borrowed(values) => {
                     rows.extend(
-                        values.chunks_exact(dimensions).enumerate().map(|(i, row)| (image + i, RowValues::Borrowed(row))),
+                        values
+                            .chunks_exact(dimensions)
+                            .enumerate()
+                            .map(|(i, row)| (image + i, RowValues::Borrowed(row))),
                     );
                 }
                 std::borrow::Cow::Owned(values) => {
                     let values = std::sync::Arc::new(values);
-                    rows.extend(
-                        (0..run).map(|i| (image + i, RowValues::Shared(values.clone(), i * dimensions..(i + 1) * dimensions))),
-                    );
+                    rows.extend((0..run).map(|i| {
+                        (
+                            image + i,
+                            RowValues::Shared(values.clone(), i * dimensions..(i + 1) * dimensions),
+                        )
+                    }));
                 }
             }
             image += run;
@@ -365,10 +404,18 @@ fn check(source: &ScanVectors<'_>) -> Result<()> {
     let (images, neurons) = source.rows.shape();
     let (ids, weights) = (source.ids.len(), source.weights);
     if ids != images {
-        return Err(Error::Size { what: "rows of the responses", expected: format!("{ids} images"), found: images.to_string() });
+        return Err(Error::Size {
+            what: "rows of the responses",
+            expected: format!("{ids} images"),
+            found: images.to_string(),
+        });
     }
     if images >= ABSENT as usize {
-        return Err(Error::Size { what: "images", expected: "fewer than 2^32 - 1".into(), found: images.to_string() });
+        return Err(Error::Size {
+            what: "images",
+            expected: "fewer than 2^32 - 1".into(),
+            found: images.to_string(),
+        });
     }
     if weights.len() != neurons {
         return Err(Error::Size {
@@ -378,7 +425,11 @@ fn check(source: &ScanVectors<'_>) -> Result<()> {
         });
     }
     match weights.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0)) {
-        Some(neuron) => Err(Error::Weight { neuron, expected: "a finite weight of at least 0", found: weights[neuron] }),
+        Some(neuron) => Err(Error::Weight {
+            neuron,
+            expected: "a finite weight of at least 0",
+            found: weights[neuron],
+        }),
         None => Ok(()),
     }
 }
@@ -390,13 +441,23 @@ fn matched(sources: &[ScanVectors<'_>], images: Images) -> Result<(Vec<ImageId>,
     match images {
         Images::OfAnyScan => {
             let mut seen: std::collections::HashSet<ImageId> = ids.iter().copied().collect();
-            ids.extend(sources[1..].iter().flat_map(|source| source.ids).copied().filter(|id| seen.insert(*id)));
+            ids.extend(
+                sources[1..]
+                    .iter()
+                    .flat_map(|source| source.ids)
+                    .copied()
+                    .filter(|id| seen.insert(*id)),
+            );
         }
-        Images::OfEveryScan => ids.retain(|id| located.iter().all(|located| located.contains_key(id))),
+        Images::OfEveryScan => {
+            ids.retain(|id| located.iter().all(|located| located.contains_key(id)))
+        }
         Images::Identical => {
             for (source, own) in sources.iter().zip(&located).skip(1) {
-                let lacking: Vec<ImageId> = ids.iter().copied().filter(|id| !own.contains_key(id)).collect();
-                let others: Vec<ImageId> = source.ids.iter().copied().filter(|id| !located[0].contains_key(id)).collect();
+                let lacking: Vec<ImageId> =
+                    ids.iter().copied().filter(|id| !own.contains_key(id)).collect();
+                let others: Vec<ImageId> =
+                    source.ids.iter().copied().filter(|id| !located[0].contains_key(id)).collect();
                 if let Some(example) = lacking.first().or(others.first()) {
                     return Err(Error::DifferentImages {
                         first: sources[0].name.into(),
@@ -414,13 +475,21 @@ fn matched(sources: &[ScanVectors<'_>], images: Images) -> Result<(Vec<ImageId>,
         let names: Vec<&str> = sources.iter().map(|source| source.name).collect();
         return Err(Error::NoSharedImages { scans: names.join(", "), shared: ids.len() });
     }
-    let rows_of =
-        located.iter().map(|located| ids.iter().map(|id| located.get(id).map_or(ABSENT, |row| *row as u32)).collect()).collect();
+    let rows_of = located
+        .iter()
+        .map(|located| {
+            ids.iter().map(|id| located.get(id).map_or(ABSENT, |row| *row as u32)).collect()
+        })
+        .collect();
     Ok((ids, rows_of))
 }
 
 /// Which scans have which images; empty if all scans have all images.
-fn presence(sources: &[ScanVectors<'_>], ids: &[ImageId], rows_of: &[Vec<u32>]) -> Result<(Vec<u64>, usize)> {
+fn presence(
+    sources: &[ScanVectors<'_>],
+    ids: &[ImageId],
+    rows_of: &[Vec<u32>],
+) -> Result<(Vec<u64>, usize)> {
     let words = rows_of.len().div_ceil(64);
     if rows_of.iter().all(|row_of| !row_of.contains(&ABSENT)) {
         return Ok((Vec::new(), words));
@@ -437,10 +506,13 @@ fn presence(sources: &[ScanVectors<'_>], ids: &[ImageId], rows_of: &[Vec<u32>]) 
         sets.entry(set).or_insert(image);
     }
     for (a, first) in &sets {
-        if let Some((_, second)) = sets.iter().find(|(b, _)| a.iter().zip(b.iter()).all(|(a, b)| a & b == 0)) {
+        if let Some((_, second)) =
+            sets.iter().find(|(b, _)| a.iter().zip(b.iter()).all(|(a, b)| a & b == 0))
+        {
             let scans_of = |set: &[u64]| -> String {
                 let has = |scan: &usize| set[scan / 64] >> (scan % 64) & 1 == 1;
-                let names: Vec<&str> = (0..sources.len()).filter(has).map(|scan| sources[scan].name).collect();
+                let names: Vec<&str> =
+                    (0..sources.len()).filter(has).map(|scan| sources[scan].name).collect();
                 names.join(", ")
             };
             let set = |image: usize| &presence[image * words..(image + 1) * words];

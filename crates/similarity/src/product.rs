@@ -43,8 +43,12 @@ impl Population<'_> {
         }
         // Fresh pages are zero already, and are touched first by the threads that write them.
         let mut packed = vec![0.0; pairs(self.len())];
-        self.reduce(&Triangle(rows_mut(self.len(), &mut packed).into_iter().map(Mutex::new).collect()), sweep)?;
-        Ok(SimilarityMatrix::of_cosines(self.ids().to_vec(), packed, self.provenance()).with_scans(self.scans_of_images()))
+        self.reduce(
+            &Triangle(rows_mut(self.len(), &mut packed).into_iter().map(Mutex::new).collect()),
+            sweep,
+        )?;
+        Ok(SimilarityMatrix::of_cosines(self.ids().to_vec(), packed, self.provenance())
+            .with_scans(self.scans_of_images()))
     }
 }
 

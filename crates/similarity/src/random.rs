@@ -29,24 +29,40 @@ impl SimilarityMatrix {
             generator.set_stream(row as u64);
             values.iter_mut().for_each(|value| *value = StandardNormal.sample(&mut generator));
         });
-        let whole = by_rows(images, |row, mut values| values.assign(&ndarray::ArrayView1::from(&self.row(row)[..])));
-        let products = product(&product(&mixtures, &whole), &mixtures.t().as_standard_layout().into_owned());
-        let means: Vec<f64> =
-            products.rows().into_iter().map(|row| row.iter().map(|v| f64::from(*v)).sum::<f64>() / images as f64).collect();
+        let whole = by_rows(images, |row, mut values| {
+            values.assign(&ndarray::ArrayView1::from(&self.row(row)[..]))
+        });
+        let products =
+            product(&product(&mixtures, &whole), &mixtures.t().as_standard_layout().into_owned());
+        let means: Vec<f64> = products
+            .rows()
+            .into_iter()
+            .map(|row| row.iter().map(|v| f64::from(*v)).sum::<f64>() / images as f64)
+            .collect();
         let mean = means.iter().sum::<f64>() / images as f64;
-        let centered = |i: usize, j: usize| f64::from(products[[i, j]]) - means[i] - means[j] + mean;
+        let centered =
+            |i: usize, j: usize| f64::from(products[[i, j]]) - means[i] - means[j] + mean;
         let norms: Vec<f64> = (0..images).map(|image| centered(image, image).sqrt()).collect();
-        let cosine = |i: usize, j: usize| (centered(i, j) / (norms[i] * norms[j])).clamp(-1.0, 1.0) as f32;
-        let packed = (0..images).flat_map(|i| (i + 1..images).map(move |j| (i, j))).map(|(i, j)| cosine(i, j)).collect();
+        let cosine =
+            |i: usize, j: usize| (centered(i, j) / (norms[i] * norms[j])).clamp(-1.0, 1.0) as f32;
+        let packed = (0..images)
+            .flat_map(|i| (i + 1..images).map(move |j| (i, j)))
+            .map(|(i, j)| cosine(i, j))
+            .collect();
         let mut provenance = self.provenance().to_vec();
-        provenance.push(format!("Gaussian responses of the same eigenspectrum in place of these, seed {seed}"));
+        provenance.push(format!(
+            "Gaussian responses of the same eigenspectrum in place of these, seed {seed}"
+        ));
         Self::of_cosines(self.ids().to_vec(), packed, provenance).with_scans(self.scans().to_vec())
     }
 }
 
 fn by_rows(images: usize, fill: impl Fn(usize, ArrayViewMut1<f32>) + Sync) -> Array2<f32> {
     let mut all = Array2::zeros((images, images));
-    all.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(row, values)| fill(row, values));
+    all.axis_iter_mut(Axis(0))
+        .into_par_iter()
+        .enumerate()
+        .for_each(|(row, values)| fill(row, values));
     all
 }
 
@@ -101,7 +117,12 @@ mod tests {
         });
         let mixed = mixtures.dot(&unit).mapv(|value| value as f32);
         let by_hand = vectors(&ids, mixed.view(), &[1.0; 30], "by hand").unwrap();
-        let largest = random.packed().iter().zip(by_hand.packed()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let largest = random
+            .packed()
+            .iter()
+            .zip(by_hand.packed())
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
         assert!(largest < 1e-4, "{largest}");
     }
 

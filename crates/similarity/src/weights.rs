@@ -26,7 +26,9 @@ impl StandardizedOver {
     /// The rule as a step of provenance.
     pub fn description(self) -> &'static str {
         match self {
-            Self::TrainingTier => "each neuron divided by its standard deviation over the training tier",
+            Self::TrainingTier => {
+                "each neuron divided by its standard deviation over the training tier"
+            }
             Self::AllTrials => {
                 "each neuron divided by its standard deviation over all trials, repeats among them, since the scan has no training tier"
             }
@@ -70,7 +72,9 @@ impl ScanWeights {
     /// Returns an error if the numbers of neurons differ or a correlation is NaN.
     pub fn new(scan: &Scan, reliability: &Reliability, v: Option<&[Option<f32>]>) -> Result<Self> {
         let equal = standardizing_weights(scan);
-        let predicted = v.map(|v| product_of_weights(&predicted_weights(reliability, v)?, &equal)).transpose()?;
+        let predicted = v
+            .map(|v| product_of_weights(&predicted_weights(reliability, v)?, &equal))
+            .transpose()?;
         Ok(Self {
             standardized_over: StandardizedOver::of(scan),
             measured: product_of_weights(&measured_weights(reliability), &equal)?,
@@ -111,15 +115,19 @@ pub fn measured_weights(reliability: &Reliability) -> Vec<f32> {
 }
 
 /// Weights for predicted responses: w_a v_a, where v_a is the correlation of predicted and measured
-/// responses (section 3.1 of the paper). If v_a is `None` or not above 0, the model does not predict
-/// the neuron, which gets weight 0.
+/// responses (section 3.1 of the paper). If v_a is `None` or not above 0, the model does not
+/// predict the neuron, which gets weight 0.
 ///
 /// # Errors
 /// Returns an error if the numbers of neurons differ or a correlation is NaN.
 pub fn predicted_weights(reliability: &Reliability, v: &[Option<f32>]) -> Result<Vec<f32>> {
     let v: Vec<f32> = v.iter().map(|v| v.unwrap_or(0.0)).collect();
     if let Some(neuron) = v.iter().position(|v| v.is_nan()) {
-        return Err(Error::Weight { neuron, expected: "a correlation of predicted and measured responses", found: v[neuron] });
+        return Err(Error::Weight {
+            neuron,
+            expected: "a correlation of predicted and measured responses",
+            found: v[neuron],
+        });
     }
     let positive: Vec<f32> = v.iter().map(|v| v.max(0.0)).collect();
     product_of_weights(&measured_weights(reliability), &positive)
@@ -144,7 +152,10 @@ pub fn standardizing_weights(scan: &Scan) -> Vec<f32> {
     };
     let deviations: Vec<f64> = (0..responses.ncols()).map(deviation).collect();
     let least = LEAST_DEVIATION_SHARE * deviations.iter().sum::<f64>() / deviations.len() as f64;
-    deviations.into_iter().map(|deviation| if deviation > 0.0 { (1.0 / deviation.max(least)) as f32 } else { 0.0 }).collect()
+    deviations
+        .into_iter()
+        .map(|deviation| if deviation > 0.0 { (1.0 / deviation.max(least)) as f32 } else { 0.0 })
+        .collect()
 }
 
 /// The product of two weightings, such as standardization and w_a.
@@ -161,7 +172,11 @@ pub fn product_of_weights(first: &[f32], second: &[f32]) -> Result<Vec<f32>> {
     }
     let product: Vec<f32> = first.iter().zip(second).map(|(a, b)| a * b).collect();
     match product.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0)) {
-        Some(neuron) => Err(Error::Weight { neuron, expected: "a finite weight of at least 0", found: product[neuron] }),
+        Some(neuron) => Err(Error::Weight {
+            neuron,
+            expected: "a finite weight of at least 0",
+            found: product[neuron],
+        }),
         None => Ok(product),
     }
 }
@@ -189,7 +204,12 @@ mod tests {
     #[test]
     fn a_neuron_that_hardly_ever_responds_is_divided_by_a_hundredth_of_the_mean_deviation() {
         // The standard deviations over four trials are 2, 4, 0.0005 and 0; their mean is 1.500125.
-        let rows = [[4.0, 8.0, 0.001, 3.0], [0.0, 0.0, 0.0, 3.0], [4.0, 8.0, 0.001, 3.0], [0.0, 0.0, 0.0, 3.0]];
+        let rows = [
+            [4.0, 8.0, 0.001, 3.0],
+            [0.0, 0.0, 0.0, 3.0],
+            [4.0, 8.0, 0.001, 3.0],
+            [0.0, 0.0, 0.0, 3.0],
+        ];
         let weights = standardizing_weights(&scan(&rows));
         assert_eq!(weights, [0.5, 0.25, (1.0 / 0.015_001_25f64) as f32, 0.0]);
     }
@@ -222,9 +242,18 @@ mod tests {
     fn excluded_and_unpredicted_neurons_have_no_weight() {
         let known = reliability(&[Some(2.0), None, Some(0.5), Some(1.0)]);
         assert_eq!(measured_weights(&known), [2.0, 0.0, 0.5, 1.0]);
-        assert_eq!(predicted_weights(&known, &[Some(0.5), Some(0.9), Some(-0.3), None]).unwrap(), [1.0, 0.0, 0.0, 0.0]);
+        assert_eq!(
+            predicted_weights(&known, &[Some(0.5), Some(0.9), Some(-0.3), None]).unwrap(),
+            [1.0, 0.0, 0.0, 0.0]
+        );
         assert!(matches!(predicted_weights(&known, &[Some(0.5); 3]), Err(Error::Size { .. })));
-        assert!(matches!(predicted_weights(&known, &[Some(0.5), Some(f32::NAN), None, None]), Err(Error::Weight { neuron: 1, .. })));
-        assert!(matches!(product_of_weights(&[1.0, 1.0], &[1.0, f32::INFINITY]), Err(Error::Weight { neuron: 1, .. })));
+        assert!(matches!(
+            predicted_weights(&known, &[Some(0.5), Some(f32::NAN), None, None]),
+            Err(Error::Weight { neuron: 1, .. })
+        ));
+        assert!(matches!(
+            product_of_weights(&[1.0, 1.0], &[1.0, f32::INFINITY]),
+            Err(Error::Weight { neuron: 1, .. })
+        ));
     }
 }

@@ -7,7 +7,12 @@ use std::path::Path;
 
 fn matrix() -> SimilarityMatrix {
     let ids = [3, u64::MAX, 1, 77].map(ImageId::from_u64).to_vec();
-    SimilarityMatrix::new(ids, vec![0.1, -1.0, 0.3, 1.0, 0.5, -0.6], vec!["first step".into(), "second \u{3c1}".into()]).unwrap()
+    SimilarityMatrix::new(
+        ids,
+        vec![0.1, -1.0, 0.3, 1.0, 0.5, -0.6],
+        vec!["first step".into(), "second \u{3c1}".into()],
+    )
+    .unwrap()
 }
 
 #[test]
@@ -50,7 +55,9 @@ fn files_that_are_not_what_they_say() {
     assert!(matches!(SimilarityMatrix::read(&path), Err(Error::File(_))));
 
     std::fs::write(&path, b"not HDF5 at all").unwrap();
-    assert!(matches!(SimilarityMatrix::read(&path), Err(Error::File(error)) if error.dataset() == Some("/")));
+    assert!(
+        matches!(SimilarityMatrix::read(&path), Err(Error::File(error)) if error.dataset() == Some("/"))
+    );
 
     matrix().write(&path).unwrap();
     let bytes = std::fs::read(&path).unwrap();
@@ -68,7 +75,10 @@ fn files_that_are_not_what_they_say() {
 
     let error = edited(&path, |file| {
         file.unlink("similarity").unwrap();
-        file.new_dataset_builder().with_data(&[0.5f32, 0.5, 0.5, f32::NAN, 0.5, 0.5]).create("similarity").unwrap();
+        file.new_dataset_builder()
+            .with_data(&[0.5f32, 0.5, 0.5, f32::NAN, 0.5, 0.5])
+            .create("similarity")
+            .unwrap();
     });
     assert!(error.contains("images 1 and 2") && error.contains("NaN"), "{error}");
 
@@ -85,7 +95,8 @@ fn files_that_are_not_what_they_say() {
 #[test]
 fn a_failed_write_leaves_what_was_there() {
     let folder = tempfile::tempdir().unwrap();
-    let error = matrix().write(&folder.path().join("missing").join("a.h5")).unwrap_err().to_string();
+    let error =
+        matrix().write(&folder.path().join("missing").join("a.h5")).unwrap_err().to_string();
     assert!(error.contains("missing"), "{error}");
     std::fs::create_dir(folder.path().join("folder")).unwrap();
     assert!(matrix().write(&folder.path().join("folder")).is_err());
@@ -102,9 +113,17 @@ const TARGET: &str = "BRAINPRIOR_FAILED_WRITE";
 fn full_disk() {
     if let Some(path) = std::env::var_os(TARGET) {
         let images = 1000;
-        let large = SimilarityMatrix::new((0..images).map(ImageId::from_u64).collect(), vec![0.5; 499_500], vec![]).unwrap();
+        let large = SimilarityMatrix::new(
+            (0..images).map(ImageId::from_u64).collect(),
+            vec![0.5; 499_500],
+            vec![],
+        )
+        .unwrap();
         let error = large.write(Path::new(&path)).unwrap_err().to_string();
-        assert!(error.contains("a.h5") && error.contains("could not reserve 0.003 GB for it"), "{error}");
+        assert!(
+            error.contains("a.h5") && error.contains("could not reserve 0.003 GB for it"),
+            "{error}"
+        );
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -113,7 +132,13 @@ fn full_disk() {
     let before = std::fs::read(&path).unwrap();
     let limited = "trap '' XFSZ; ulimit -f 600; exec \"$0\" --exact full_disk --nocapture";
     let mut shell = std::process::Command::new("sh");
-    let output = shell.arg("-c").arg(limited).arg(std::env::current_exe().unwrap()).env(TARGET, &path).output().unwrap();
+    let output = shell
+        .arg("-c")
+        .arg(limited)
+        .arg(std::env::current_exe().unwrap())
+        .env(TARGET, &path)
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(std::fs::read(&path).unwrap() == before, "the old file was changed");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing temporary is left");
@@ -137,7 +162,11 @@ fn python_reads_it_in_three_lines() {
     let path = folder.path().join("a.h5");
     for (precision, bound) in [(Precision::F32, 0.0), (Precision::F16, 1.0 / 4096.0)] {
         matrix().write_as(&path, precision).unwrap();
-        let script = format!("path = {:?}\n{}\nprint(*S.astype(float).ravel())", path.display().to_string(), lines.join("\n"));
+        let script = format!(
+            "path = {:?}\n{}\nprint(*S.astype(float).ravel())",
+            path.display().to_string(),
+            lines.join("\n")
+        );
         let output = std::process::Command::new(&python).args(["-c", &script]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let text = String::from_utf8(output.stdout).unwrap();
@@ -145,7 +174,11 @@ fn python_reads_it_in_three_lines() {
         assert_eq!(found.len(), 16);
         for i in 0..4 {
             for j in 0..4 {
-                assert!((found[i * 4 + j] - matrix().get(i, j)).abs() <= bound, "{precision:?}: {i}, {j}: {}", found[i * 4 + j]);
+                assert!(
+                    (found[i * 4 + j] - matrix().get(i, j)).abs() <= bound,
+                    "{precision:?}: {i}, {j}: {}",
+                    found[i * 4 + j]
+                );
             }
         }
     }

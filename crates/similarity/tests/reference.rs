@@ -15,7 +15,9 @@ fn population(images: usize, neurons: usize, seed: u64) -> (Array2<f32>, Vec<f32
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     let values = Array2::from_shape_fn((images, neurons), |_| generator.random_range(-0.5f32..3.0));
     // Every fifth neuron has weight 0 if there is more than one.
-    let weights = (0..neurons).map(|neuron| if neuron % 5 == 4 { 0.0 } else { generator.random_range(0.1..2.0) }).collect();
+    let weights = (0..neurons)
+        .map(|neuron| if neuron % 5 == 4 { 0.0 } else { generator.random_range(0.1..2.0) })
+        .collect();
     (values, weights)
 }
 
@@ -23,7 +25,8 @@ fn population(images: usize, neurons: usize, seed: u64) -> (Array2<f32>, Vec<f32
 fn naive(values: &Array2<f32>, weights: &[f32]) -> Vec<f64> {
     let (images, neurons) = values.dim();
     let r = |i: usize, a: usize| f64::from(weights[a]) * f64::from(values[[i, a]]);
-    let mean: Vec<f64> = (0..neurons).map(|a| (0..images).map(|i| r(i, a)).sum::<f64>() / images as f64).collect();
+    let mean: Vec<f64> =
+        (0..neurons).map(|a| (0..images).map(|i| r(i, a)).sum::<f64>() / images as f64).collect();
     let e: Vec<Vec<f64>> = (0..images)
         .map(|i| {
             let centered: Vec<f64> = (0..neurons).map(|a| r(i, a) - mean[a]).collect();
@@ -47,7 +50,8 @@ fn similarities(values: &Array2<f32>, weights: &[f32]) -> Vec<f32> {
 #[track_caller]
 fn assert_close(found: &[f32], expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len());
-    let worst = found.iter().zip(expected).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
+    let worst =
+        found.iter().zip(expected).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
     assert!(worst <= tolerance, "off by {worst:e}");
 }
 
@@ -98,20 +102,31 @@ fn one_and_two_threads_agree_bit_for_bit() {
         pool.install(|| similarities(&values, &weights))
     };
     let one = with(1);
-    assert!(one.iter().map(|value| value.to_bits()).eq(with(2).iter().map(|value| value.to_bits())));
-    assert!(one.iter().map(|value| value.to_bits()).eq(with(3).iter().map(|value| value.to_bits())));
+    assert!(
+        one.iter().map(|value| value.to_bits()).eq(with(2).iter().map(|value| value.to_bits()))
+    );
+    assert!(
+        one.iter().map(|value| value.to_bits()).eq(with(3).iter().map(|value| value.to_bits()))
+    );
 }
 
 #[test]
 fn bad_input_is_named() {
     let (mut values, weights) = population(4, 6, 1);
-    let result = |values: &Array2<f32>, weights: &[f32]| vectors(&ids(4), values.view(), weights, "scan x");
+    let result =
+        |values: &Array2<f32>, weights: &[f32]| vectors(&ids(4), values.view(), weights, "scan x");
     assert!(matches!(result(&values, &weights[..5]), Err(Error::Size { .. })));
     assert!(matches!(result(&values, &[0.0; 6]), Err(Error::NoNeurons { neurons: 6, .. })));
-    assert!(matches!(result(&values, &[1.0, 1.0, -1.0, 1.0, 1.0, 1.0]), Err(Error::Weight { neuron: 2, .. })));
+    assert!(matches!(
+        result(&values, &[1.0, 1.0, -1.0, 1.0, 1.0, 1.0]),
+        Err(Error::Weight { neuron: 2, .. })
+    ));
     assert!(matches!(vectors(&ids(3), values.view(), &weights, "scan x"), Err(Error::Size { .. })));
     let twice = [0, 1, 2, 1].map(ImageId::from_u64);
-    assert!(matches!(vectors(&twice, values.view(), &weights, "x"), Err(Error::Duplicate { first: 1, second: 3, .. })));
+    assert!(matches!(
+        vectors(&twice, values.view(), &weights, "x"),
+        Err(Error::Duplicate { first: 1, second: 3, .. })
+    ));
     // A single image has no pairs.
     let one = vectors(&ids(1), ndarray::array![[1.0f32]].view(), &[1.0], "scan x");
     assert!(matches!(one, Err(Error::Size { .. })));
@@ -125,10 +140,16 @@ fn a_vector_without_direction_is_an_error_that_names_the_image() {
     let values = ndarray::array![[1.0f32, 5.0], [2.0, 4.0], [3.0, 3.0]];
     let error = vectors(&ids(3), values.view(), &[1.0, 1.0], "scan x").unwrap_err();
     assert!(matches!(error, Error::ZeroVector { image: 1, .. }), "{error}");
-    assert!(error.to_string().contains("scan x") && error.to_string().contains("0000000000000001"), "{error}");
+    assert!(
+        error.to_string().contains("scan x") && error.to_string().contains("0000000000000001"),
+        "{error}"
+    );
     // A constant neuron carries no information, whatever its value is in floating point.
     let constant = Array2::from_elem((7, 2), 0.1f32);
-    assert!(matches!(vectors(&ids(7), constant.view(), &[1.0, 0.3], "x"), Err(Error::ZeroVector { image: 0, .. })));
+    assert!(matches!(
+        vectors(&ids(7), constant.view(), &[1.0, 0.3], "x"),
+        Err(Error::ZeroVector { image: 0, .. })
+    ));
 }
 
 proptest! {

@@ -1,7 +1,9 @@
 //! Averages over scans, within the tile and of whole matrices, and scans that do not match.
 
 use brainprior_images::ImageId;
-use brainprior_similarity::{Error, Images, Population, ScanVectors, SimilarityMatrix, Sweep, average, vectors};
+use brainprior_similarity::{
+    Error, Images, Population, ScanVectors, SimilarityMatrix, Sweep, average, vectors,
+};
 use ndarray::{Array2, Axis};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -16,8 +18,11 @@ struct Made {
 fn made(name: &str, images: impl Iterator<Item = u64>, neurons: usize, seed: u64) -> Made {
     let ids: Vec<ImageId> = images.map(ImageId::from_u64).collect();
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
-    let values = Array2::from_shape_fn((ids.len(), neurons), |_| generator.random_range(0.0f32..1.0));
-    let weights = (0..neurons).map(|neuron| if neuron % 4 == 3 { 0.0 } else { generator.random_range(0.5..2.0) }).collect();
+    let values =
+        Array2::from_shape_fn((ids.len(), neurons), |_| generator.random_range(0.0f32..1.0));
+    let weights = (0..neurons)
+        .map(|neuron| if neuron % 4 == 3 { 0.0 } else { generator.random_range(0.5..2.0) })
+        .collect();
     Made { name: name.into(), ids, values, weights }
 }
 
@@ -26,7 +31,12 @@ fn together(scans: &[&Made], images: Images) -> brainprior_similarity::Result<Si
     let sources: Vec<ScanVectors<'_>> = scans
         .iter()
         .zip(&views)
-        .map(|(scan, view)| ScanVectors { name: &scan.name, ids: &scan.ids, rows: view, weights: &scan.weights })
+        .map(|(scan, view)| ScanVectors {
+            name: &scan.name,
+            ids: &scan.ids,
+            rows: view,
+            weights: &scan.weights,
+        })
         .collect();
     Population::new(&sources, images)?.matrix(&Sweep::default())
 }
@@ -37,10 +47,16 @@ fn alone(scan: &Made) -> SimilarityMatrix {
 
 #[test]
 fn accumulation_within_the_tile_is_the_average_of_the_matrices() {
-    let scans =
-        [made("a", 0..500, 30, 1), made("b", (0..500).rev(), 17, 2), made("c", (0..500).map(|image| (image * 7) % 500), 5, 3)];
+    let scans = [
+        made("a", 0..500, 30, 1),
+        made("b", (0..500).rev(), 17, 2),
+        made("c", (0..500).map(|image| (image * 7) % 500), 5, 3),
+    ];
     let scans: Vec<&Made> = scans.iter().collect();
-    let expected = average(&scans.iter().map(|scan| alone(scan)).collect::<Vec<_>>().iter().collect::<Vec<_>>()).unwrap();
+    let expected = average(
+        &scans.iter().map(|scan| alone(scan)).collect::<Vec<_>>().iter().collect::<Vec<_>>(),
+    )
+    .unwrap();
     for images in [Images::Identical, Images::OfAnyScan, Images::OfEveryScan] {
         let found = together(&scans, images).unwrap();
         assert_eq!(found.ids(), expected.ids());
@@ -60,14 +76,20 @@ fn an_image_missing_in_a_scan_averages_over_those_that_have_it() {
     assert_eq!(found.scans(), expected.scans());
     assert_eq!((found.scans()[0], found.scans()[200], found.scans()[430]), (2, 3, 2));
     assert!(found.packed().iter().zip(expected.packed()).all(|(a, b)| (a - b).abs() < 1e-6));
-    assert!(found.provenance().last().unwrap().contains("150 of them missing"), "{:?}", found.provenance());
+    assert!(
+        found.provenance().last().unwrap().contains("150 of them missing"),
+        "{:?}",
+        found.provenance()
+    );
 
     // Images of every scan: means are over these images only.
     let shared: Vec<usize> = (100..400).collect();
     let cut = |scan: &Made, first: usize| Made {
         name: scan.name.clone(),
         ids: shared.iter().map(|image| scan.ids[image - first]).collect(),
-        values: scan.values.select(Axis(0), &shared.iter().map(|image| image - first).collect::<Vec<_>>()),
+        values: scan
+            .values
+            .select(Axis(0), &shared.iter().map(|image| image - first).collect::<Vec<_>>()),
         weights: scan.weights.clone(),
     };
     let expected = average(&[&alone(&cut(&a, 0)), &alone(&cut(&b, 100))]).unwrap();
@@ -78,10 +100,15 @@ fn an_image_missing_in_a_scan_averages_over_those_that_have_it() {
 
 #[test]
 fn more_scans_than_bits_of_a_word() {
-    let scans: Vec<Made> = (0..70).map(|scan| made(&scan.to_string(), if scan < 69 { 0..40 } else { 20..60 }, 3, scan)).collect();
+    let scans: Vec<Made> = (0..70)
+        .map(|scan| made(&scan.to_string(), if scan < 69 { 0..40 } else { 20..60 }, 3, scan))
+        .collect();
     let all = made("all", 0..60, 4, 99);
     let scans: Vec<&Made> = scans.iter().chain([&all]).collect();
-    let expected = average(&scans.iter().map(|scan| alone(scan)).collect::<Vec<_>>().iter().collect::<Vec<_>>()).unwrap();
+    let expected = average(
+        &scans.iter().map(|scan| alone(scan)).collect::<Vec<_>>().iter().collect::<Vec<_>>(),
+    )
+    .unwrap();
     let found = together(&scans, Images::OfAnyScan).unwrap();
     assert_eq!(found.scans(), expected.scans());
     assert!(found.packed().iter().zip(expected.packed()).all(|(a, b)| (a - b).abs() < 1e-6));
@@ -92,7 +119,11 @@ fn images_that_match_in_no_scan() {
     let (a, b) = (made("day 1", 0..10, 5, 1), made("day 2", 20..30, 5, 2));
     let error = together(&[&a, &b], Images::OfEveryScan).unwrap_err();
     assert!(matches!(error, Error::NoSharedImages { shared: 0, .. }), "{error}");
-    assert!(error.to_string().contains("day 1, day 2") && error.to_string().contains("matched by content"), "{error}");
+    assert!(
+        error.to_string().contains("day 1, day 2")
+            && error.to_string().contains("matched by content"),
+        "{error}"
+    );
     let error = together(&[&a, &b], Images::OfAnyScan).unwrap_err();
     assert!(matches!(error, Error::NoCommonScan { .. }), "{error}");
     assert!(error.to_string().contains("day 1") && error.to_string().contains("day 2"), "{error}");
@@ -102,9 +133,18 @@ fn images_that_match_in_no_scan() {
 fn differing_image_sets_say_what_is_averaged_over_what() {
     let (a, b) = (made("day 1", 0..10, 5, 1), made("day 2", 3..10, 5, 2));
     let error = together(&[&a, &b], Images::Identical).unwrap_err();
-    assert!(matches!(error, Error::DifferentImages { first_images: 10, second_images: 7, shared: 7, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            Error::DifferentImages { first_images: 10, second_images: 7, shared: 7, .. }
+        ),
+        "{error}"
+    );
     let text = error.to_string();
-    assert!(text.contains("day 1") && text.contains("day 2") && text.contains("0000000000000000"), "{text}");
+    assert!(
+        text.contains("day 1") && text.contains("day 2") && text.contains("0000000000000000"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -124,10 +164,19 @@ fn a_vector_without_direction_names_its_image_and_its_scan() {
     a.ids.remove(7);
     a.values.remove_index(Axis(0), 7);
     let error = together(&[&a, &b], Images::Identical).unwrap_err();
-    assert!(matches!(&error, Error::ZeroVector { image: 6, source_name, .. } if source_name == "day 2"), "{error}");
-    assert!(error.to_string().contains("day 2") && error.to_string().contains("0000000000000006"), "{error}");
+    assert!(
+        matches!(&error, Error::ZeroVector { image: 6, source_name, .. } if source_name == "day 2"),
+        "{error}"
+    );
+    assert!(
+        error.to_string().contains("day 2") && error.to_string().contains("0000000000000006"),
+        "{error}"
+    );
 
     b.weights = vec![0.0; 4];
     let error = together(&[&a, &b], Images::Identical).unwrap_err();
-    assert!(matches!(&error, Error::NoNeurons { neurons: 4, source_name } if source_name == "day 2"), "{error}");
+    assert!(
+        matches!(&error, Error::NoNeurons { neurons: 4, source_name } if source_name == "day 2"),
+        "{error}"
+    );
 }

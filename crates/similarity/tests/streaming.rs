@@ -2,8 +2,9 @@
 
 use brainprior_images::ImageId;
 use brainprior_similarity::{
-    Checkpoint, Computed, Error, Images, NearestImages, PairsAbove, Population, Progress, Reduction, Rows, ScanVectors,
-    SimilarityHistogram, SimilarityMatrix, StratifiedPairs, Sweep, UniformPairs,
+    Checkpoint, Computed, Error, Images, NearestImages, PairsAbove, Population, Progress,
+    Reduction, Rows, ScanVectors, SimilarityHistogram, SimilarityMatrix, StratifiedPairs, Sweep,
+    UniformPairs,
 };
 use ndarray::Array2;
 use rand::{Rng, SeedableRng};
@@ -59,8 +60,10 @@ fn neighbors_are_the_largest_of_each_row() {
         let nearest = NearestImages::new(IMAGES, 7);
         let found = with(&values, |population| population.reduce(&nearest, &sweep).unwrap());
         for image in 0..IMAGES {
-            let mut expected: Vec<(u32, f32)> =
-                (0..IMAGES).filter(|other| *other != image).map(|other| (other as u32, matrix.get(image, other))).collect();
+            let mut expected: Vec<(u32, f32)> = (0..IMAGES)
+                .filter(|other| *other != image)
+                .map(|other| (other as u32, matrix.get(image, other)))
+                .collect();
             expected.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
             assert_eq!(found.of(image), &expected[..7], "image {image}");
         }
@@ -72,7 +75,9 @@ fn histogram_counts_every_pair() {
     let values = values(3);
     let matrix = matrix(&values);
     for sweep in sweeps() {
-        let found = with(&values, |population| population.reduce(&SimilarityHistogram::new(64), &sweep).unwrap());
+        let found = with(&values, |population| {
+            population.reduce(&SimilarityHistogram::new(64), &sweep).unwrap()
+        });
         let mut expected = vec![0u64; 64];
         for value in matrix.packed() {
             expected[(((value + 1.0) * 0.5 * 64.0) as usize).min(63)] += 1;
@@ -81,7 +86,10 @@ fn histogram_counts_every_pair() {
         assert_eq!(found.edges(0), (-1.0, -0.96875));
         let (mean, deviation) = found.moments();
         let spread = brainprior_similarity::spread(&matrix);
-        assert!((mean - spread.mean).abs() < 0.01 && (deviation - spread.standard_deviation).abs() < 0.01);
+        assert!(
+            (mean - spread.mean).abs() < 0.01
+                && (deviation - spread.standard_deviation).abs() < 0.01
+        );
     }
 }
 
@@ -91,9 +99,13 @@ fn a_uniform_sample_is_distinct_reproducible_and_even() {
     let matrix = matrix(&values);
     let drawn = UniformPairs::new(IMAGES, 20_000, 11).unwrap();
     for sweep in sweeps() {
-        let sample = drawn.sample(with(&values, |population| population.reduce(&drawn, &sweep).unwrap()));
+        let sample =
+            drawn.sample(with(&values, |population| population.reduce(&drawn, &sweep).unwrap()));
         assert_eq!(sample.len(), 20_000);
-        assert!(sample.is_sorted_by(|a, b| (a.first, a.second) < (b.first, b.second)), "distinct and in order");
+        assert!(
+            sample.is_sorted_by(|a, b| (a.first, a.second) < (b.first, b.second)),
+            "distinct and in order"
+        );
         for pair in &sample {
             assert_eq!(pair.similarity, matrix.get(pair.first as usize, pair.second as usize));
         }
@@ -114,7 +126,9 @@ fn a_stratified_sample_has_rare_similarities_as_often_as_common_ones() {
     let matrix = matrix(&values);
     let mut before = None;
     for sweep in sweeps() {
-        let found = with(&values, |population| population.reduce(&StratifiedPairs::new(20, 50, 3), &sweep).unwrap());
+        let found = with(&values, |population| {
+            population.reduce(&StratifiedPairs::new(20, 50, 3), &sweep).unwrap()
+        });
         let mut expected = [0u64; 20];
         for value in matrix.packed() {
             expected[(((value + 1.0) * 10.0) as usize).min(19)] += 1;
@@ -139,10 +153,15 @@ fn pairs_above_a_threshold_and_never_too_many() {
     let expected = matrix.packed().iter().filter(|value| **value >= 0.4).count();
     assert!(expected > 100, "{expected}");
     for sweep in sweeps() {
-        let found = with(&values, |population| population.reduce(&PairsAbove::new(0.4, expected), &sweep).unwrap());
+        let found = with(&values, |population| {
+            population.reduce(&PairsAbove::new(0.4, expected), &sweep).unwrap()
+        });
         assert_eq!(found.len(), expected);
-        assert!(found.iter().all(|p| p.similarity >= 0.4 && p.similarity == matrix.get(p.first as usize, p.second as usize)));
-        let error = with(&values, |population| population.reduce(&PairsAbove::new(0.4, expected - 1), &sweep).unwrap_err());
+        assert!(found.iter().all(|p| p.similarity >= 0.4
+            && p.similarity == matrix.get(p.first as usize, p.second as usize)));
+        let error = with(&values, |population| {
+            population.reduce(&PairsAbove::new(0.4, expected - 1), &sweep).unwrap_err()
+        });
         assert!(matches!(error, Error::TooManyPairs { limit, .. } if limit == expected - 1));
     }
 }
@@ -163,7 +182,12 @@ impl<R: Reduction> Reduction for Counted<R> {
         self.0.block(block)
     }
 
-    fn merge(&self, state: &mut R::State, part: R::Part, pairs: usize) -> brainprior_similarity::Result<()> {
+    fn merge(
+        &self,
+        state: &mut R::State,
+        part: R::Part,
+        pairs: usize,
+    ) -> brainprior_similarity::Result<()> {
         self.0.merge(state, part, pairs)
     }
 }
@@ -189,7 +213,10 @@ fn a_stopped_sweep_goes_on_without_doing_anything_twice() {
     let checkpoint = Checkpoint::at(&folder.path().join("state"));
     let reductions = || {
         let samples = (UniformPairs::new(IMAGES, 500, 1).unwrap(), StratifiedPairs::new(10, 20, 1));
-        Counted((NearestImages::new(IMAGES, 5), (SimilarityHistogram::new(16), samples)), AtomicUsize::new(0))
+        Counted(
+            (NearestImages::new(IMAGES, 5), (SimilarityHistogram::new(16), samples)),
+            AtomicUsize::new(0),
+        )
     };
     for memory in [Sweep::MEMORY, 100_000] {
         let quiet = Sweep { memory, ..Sweep::default() };
@@ -206,8 +233,9 @@ fn a_stopped_sweep_goes_on_without_doing_anything_twice() {
             };
             let counted = reductions();
             let sweep = Sweep { memory, observer: &observer };
-            let result =
-                with(&values, |population| population.reduce_resumably(&counted, &sweep, &checkpoint, Duration::from_secs(600)));
+            let result = with(&values, |population| {
+                population.reduce_resumably(&counted, &sweep, &checkpoint, Duration::from_secs(600))
+            });
             blocks += counted.1.load(Ordering::Relaxed);
             runs += 1;
             match result {
@@ -268,11 +296,22 @@ fn a_panic_in_one_thread_ends_the_sweep_instead_of_leaving_the_others_waiting() 
                 };
                 let sweep = Sweep { memory, observer: &observer };
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
-                let swept = || pool.install(|| with(&values, |population| population.reduce(&planted, &sweep).is_ok()));
+                let swept = || {
+                    pool.install(|| {
+                        with(&values, |population| population.reduce(&planted, &sweep).is_ok())
+                    })
+                };
                 let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(swept));
-                tell.send(outcome.map_err(|panic| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))).unwrap();
+                tell.send(
+                    outcome.map_err(|panic| {
+                        panic.downcast_ref::<&str>().map(|text| (*text).to_owned())
+                    }),
+                )
+                .unwrap();
             });
-            let outcome = told.recv_timeout(Duration::from_secs(60)).expect("no thread waits for the one that panicked");
+            let outcome = told
+                .recv_timeout(Duration::from_secs(60))
+                .expect("no thread waits for the one that panicked");
             assert_eq!(outcome, Err(Some("planted".to_owned())), "{planted:?}");
         }
     }
@@ -287,12 +326,17 @@ fn a_checkpoint_of_something_else_is_refused() {
         let observer = |_: Progress| !stop;
         let sweep = Sweep { observer: &observer, ..Sweep::default() };
         let histogram = SimilarityHistogram::new(bins);
-        with(values, |population| population.reduce_resumably(&histogram, &sweep, &checkpoint, Duration::ZERO))
+        with(values, |population| {
+            population.reduce_resumably(&histogram, &sweep, &checkpoint, Duration::ZERO)
+        })
     };
     let (first, second) = (values(8), values(9));
     assert!(matches!(run(&first, 8, true), Err(Error::Stopped { .. })));
     let error = run(&second, 8, false).unwrap_err().to_string();
-    assert!(error.contains("other images, responses, weights") && error.contains("state"), "{error}");
+    assert!(
+        error.contains("other images, responses, weights") && error.contains("state"),
+        "{error}"
+    );
     let error = run(&first, 9, false).unwrap_err().to_string();
     assert!(error.contains("another reduction"), "{error}");
     let mut bytes = std::fs::read(&path).unwrap();
@@ -309,7 +353,9 @@ fn one_and_two_threads_make_the_same_of_it() {
     let on = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let reduction = (NearestImages::new(IMAGES, 5), StratifiedPairs::new(10, 20, 1));
-        pool.install(|| with(&values, |population| population.reduce(&reduction, &Sweep::default()).unwrap()))
+        pool.install(|| {
+            with(&values, |population| population.reduce(&reduction, &Sweep::default()).unwrap())
+        })
     };
     assert_eq!(on(1), on(2));
     assert_eq!(on(1), on(5));
@@ -333,7 +379,9 @@ fn a_file_written_in_bands_is_the_file_of_the_matrix() {
                 let told = AtomicUsize::new(0);
                 let observer = |_: Progress| told.fetch_add(1, Ordering::Relaxed) < 1;
                 let sweep = Sweep { memory, observer: &observer };
-                match with(&values, |population| population.write(&path, precision, &sweep, Duration::from_secs(600))) {
+                match with(&values, |population| {
+                    population.write(&path, precision, &sweep, Duration::from_secs(600))
+                }) {
                     Ok(()) => break,
                     Err(Error::Stopped { .. }) => stops += 1,
                     Err(error) => panic!("{error}"),
@@ -341,7 +389,10 @@ fn a_file_written_in_bands_is_the_file_of_the_matrix() {
                 assert!(!path.exists() && folder.path().join("bands.h5.partial").exists());
             }
             assert!(stops > 2, "{stops}");
-            assert!(std::fs::read(&path).unwrap() == std::fs::read(&expected).unwrap(), "{precision:?}, {memory} bytes");
+            assert!(
+                std::fs::read(&path).unwrap() == std::fs::read(&expected).unwrap(),
+                "{precision:?}, {memory} bytes"
+            );
             std::fs::remove_file(&path).unwrap();
         }
         let read = SimilarityMatrix::read(&expected).unwrap();

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 #[derive(Args, Debug)]
 pub(crate) struct AttackArguments {
-    /// The network: a checkpoint of brainprior, or the state dict of an equivalent PyTorch module, also under
-    /// torchvision's names (.safetensors, .pt, .pth)
+    /// The network: a checkpoint of brainprior, or the state dict of an equivalent PyTorch module,
+    /// also under torchvision's names (.safetensors, .pt, .pth)
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoint: PathBuf,
-    /// Labeled images, of which the test images are attacked: CIFAR (folder or .tar.gz), a folder of pictures, or
-    /// .safetensors
+    /// Labeled images, of which the test images are attacked: CIFAR (folder or .tar.gz), a folder
+    /// of pictures, or .safetensors
     #[arg(long, value_name = "SET")]
     pub(crate) images: PathBuf,
     /// Number of test images
@@ -22,7 +22,8 @@ pub(crate) struct AttackArguments {
     /// Folder for results and progress [default: attacks/, then the checkpoint's folder and name]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Another network from which perturbations are transferred in the masking checks. May be repeated
+    /// Another network from which perturbations are transferred in the masking checks. May be
+    /// repeated
     #[arg(long = "source", value_name = "FILE")]
     pub(crate) sources: Vec<PathBuf>,
     /// Images per block; an interrupted call resumes with the next attack of its block
@@ -31,8 +32,8 @@ pub(crate) struct AttackArguments {
     /// Forward and backward passes per image and norm, for all attacks together
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(100..))]
     pub(crate) budget: u16,
-    /// Images for the masking checks: the first that the network classifies correctly; fewer than 100 are too few to
-    /// tell
+    /// Images for the masking checks: the first that the network classifies correctly; fewer than
+    /// 100 are too few to tell
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) masking_images: u16,
     /// Skip the masking checks
@@ -61,7 +62,10 @@ pub(crate) enum NormName {
 
 /// Runs the attacks and prints the results.
 #[cfg(feature = "pipeline")]
-pub(crate) fn run(arguments: AttackArguments, device: brainprior_pipeline::run::DeviceName) -> anyhow::Result<()> {
+pub(crate) fn run(
+    arguments: AttackArguments,
+    device: brainprior_pipeline::run::DeviceName,
+) -> anyhow::Result<()> {
     use brainprior_pipeline::adversarial;
     let options = adversarial::Options {
         checkpoint: arguments.checkpoint,

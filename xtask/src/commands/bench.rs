@@ -20,22 +20,29 @@ pub(crate) struct BenchArguments {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum BenchName {
-    /// Convolutions, batch norm and sampling: GFLOP/s at the sizes of a ResNet18 and a response model
+    /// Convolutions, batch norm and sampling: GFLOP/s at the sizes of a ResNet18 and a response
+    /// model
     Ops,
-    /// Response models: training steps, prediction, an epoch at the size of the paper's scans; images per second, peak
-    /// memory
+    /// Response models: training steps, prediction, an epoch at the size of the paper's scans;
+    /// images per second, peak memory
     Response,
-    /// Similarities of all pairs: in memory, into a file, for growing numbers of images, and streamed
+    /// Similarities of all pairs: in memory, into a file, for growing numbers of images, and
+    /// streamed
     Similarity,
-    /// Joint training steps of a ResNet18, including the loader: seconds, images per second, peak memory
+    /// Joint training steps of a ResNet18, including the loader: seconds, images per second, peak
+    /// memory
     Training,
-    /// Attacks on 100 images with a ResNet18 of 16 base channels: FGSM, PGD, DeepFool, DDN; images per second
+    /// Attacks on 100 images with a ResNet18 of 16 base channels: FGSM, PGD, DeepFool, DDN; images
+    /// per second
     Attacks,
 }
 
 /// Runs the benchmark and prints each case as soon as it is timed.
 #[cfg(feature = "pipeline")]
-pub(crate) fn run(arguments: BenchArguments, device: brainprior_pipeline::run::DeviceName) -> anyhow::Result<()> {
+pub(crate) fn run(
+    arguments: BenchArguments,
+    device: brainprior_pipeline::run::DeviceName,
+) -> anyhow::Result<()> {
     use brainprior_pipeline::bench;
     let options = bench::Options {
         name: match arguments.name {

@@ -27,13 +27,19 @@ pub(crate) struct DenoiseArguments {
 
 /// Fits the denoisers and prints a table for each scan.
 #[cfg(feature = "pipeline")]
-pub(crate) fn run(arguments: DenoiseArguments, device: brainprior_pipeline::run::DeviceName) -> anyhow::Result<()> {
+pub(crate) fn run(
+    arguments: DenoiseArguments,
+    device: brainprior_pipeline::run::DeviceName,
+) -> anyhow::Result<()> {
     let options = brainprior_pipeline::denoise::Options {
         scans: arguments.scans,
         truth: arguments.truth,
         together: arguments.together,
         seeds: arguments.seeds,
-        config: brainprior_pipeline::config::Config::load(arguments.config.as_deref(), &arguments.settings)?,
+        config: brainprior_pipeline::config::Config::load(
+            arguments.config.as_deref(),
+            &arguments.settings,
+        )?,
     };
     brainprior_pipeline::denoise::run(&options, &device.open()?, &crate::terminal::Terminal::new())
 }

@@ -12,9 +12,11 @@ pub(crate) struct ImportArguments {
 /// Format of the recording.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SourceKind {
-    /// Arrays (.npy, .npz, HDF5, MATLAB 7.3) and pictures (a folder or .zip of PNG or JPEG), described by a TOML file
+    /// Arrays (.npy, .npz, HDF5, MATLAB 7.3) and pictures (a folder or .zip of PNG or JPEG),
+    /// described by a TOML file
     Arrays(LayoutPaths),
-    /// An experanto session folder: image trials, responses 0.05 to 0.55 s after onset, pupil and running
+    /// An experanto session folder: image trials, responses 0.05 to 0.55 s after onset, pupil and
+    /// running
     Experanto(Paths),
     /// An NWB file with image presentations: NWB 2, or NWB 1 of the Allen Brain Observatory
     Nwb(Box<NwbArguments>),
@@ -24,7 +26,8 @@ pub(crate) enum SourceKind {
 
 #[derive(Args, Debug)]
 pub(crate) struct LayoutPaths {
-    /// A layout (.toml) that names the arrays and pictures, and their axes, as in data-specs/layout.toml
+    /// A layout (.toml) that names the arrays and pictures, and their axes, as in
+    /// data-specs/layout.toml
     pub(crate) source: PathBuf,
     /// The scan file to write, in the static HDF5 layout
     pub(crate) out: PathBuf,
@@ -44,17 +47,19 @@ pub(crate) struct NwbArguments {
     pub(crate) paths: Paths,
     #[command(flatten)]
     pub(crate) common: Common,
-    /// Path in the file of a response series or the table units; once per plane [default: the only one, or dF/F]
+    /// Path in the file of a response series or the table units; once per plane [default: the only
+    /// one, or dF/F]
     #[arg(long, value_name = "PATH")]
     pub(crate) responses: Vec<String>,
-    /// Path of the presentations: an IndexSeries, a series of images or a table of intervals [default: the only one]
+    /// Path of the presentations: an IndexSeries, a series of images or a table of intervals
+    /// [default: the only one]
     #[arg(long, value_name = "PATH")]
     pub(crate) presentations: Option<String>,
     /// Images that a table of intervals refers to [default: the only ones]
     #[arg(long, value_name = "PATH")]
     pub(crate) images: Option<String>,
-    /// Column of the table of intervals with image names or numbers from 0 [default: image_name, image_index,
-    /// stimulus_index or frame]
+    /// Column of the table of intervals with image names or numbers from 0 [default: image_name,
+    /// image_index, stimulus_index or frame]
     #[arg(long, value_name = "NAME")]
     pub(crate) column: Option<String>,
     /// Ignore running and pupil data
@@ -91,14 +96,15 @@ pub(crate) struct Suite2pArguments {
 /// Settings that no recording contains.
 #[derive(Args, Debug)]
 pub(crate) struct Common {
-    /// Seconds from the onset of an image to the start of the window over which responses are averaged
+    /// Seconds from the onset of an image to the start of the window over which responses are
+    /// averaged
     #[arg(long, value_name = "SECONDS", default_value_t = 0.05, allow_negative_numbers = true)]
     pub(crate) lag: f64,
     /// Length of this window in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 0.5)]
     pub(crate) window: f64,
-    /// Numbers of images for training, validation and test: TRAIN,VALIDATION,TEST; test images are drawn from those
-    /// with repeats
+    /// Numbers of images for training, validation and test: TRAIN,VALIDATION,TEST; test images are
+    /// drawn from those with repeats
     #[arg(long, value_name = "COUNTS", value_delimiter = ',')]
     pub(crate) tiers: Option<Vec<usize>>,
     /// Seed for drawing the tiers
@@ -143,7 +149,9 @@ pub(crate) enum TracesOf {
 /// Writes the scan and prints what was taken, dropped and assumed.
 #[cfg(feature = "pipeline")]
 pub(crate) fn run(arguments: &ImportArguments) -> anyhow::Result<()> {
-    use brainprior_pipeline::import::{Kind, NwbSettings, OnsetUnit, Suite2pSettings, Traces, import};
+    use brainprior_pipeline::import::{
+        Kind, NwbSettings, OnsetUnit, Suite2pSettings, Traces, import,
+    };
     let (kind, source, out) = match &arguments.kind {
         SourceKind::Arrays(paths) => (Kind::Arrays, &paths.source, &paths.out),
         SourceKind::Experanto(paths) => (Kind::Experanto, &paths.source, &paths.out),
@@ -185,7 +193,12 @@ impl Common {
     fn settings(&self, behavior: bool) -> anyhow::Result<brainprior_pipeline::import::Settings> {
         use brainprior_pipeline::import::{ImageSettings, Settings, TierCounts, Window};
         let tiers = self.tiers.as_deref().map(|counts| match counts {
-            [train, validation, test] => Ok(TierCounts { train: *train, validation: *validation, test: *test, seed: self.seed }),
+            [train, validation, test] => Ok(TierCounts {
+                train: *train,
+                validation: *validation,
+                test: *test,
+                seed: self.seed,
+            }),
             _ => Err(anyhow::anyhow!("--tiers: expected 3 counts, found {}", counts.len())),
         });
         let size = self.size.as_deref().map(|size| match size {
@@ -196,7 +209,10 @@ impl Common {
             [black, white] => Ok([*black, *white]),
             _ => Err(anyhow::anyhow!("--range: expected black and white, found {}", range.len())),
         });
-        let axes = self.image_axes.as_ref().map(|axes| axes.iter().map(|axis| axis.parse()).collect::<Result<_, _>>());
+        let axes = self
+            .image_axes
+            .as_ref()
+            .map(|axes| axes.iter().map(|axis| axis.parse()).collect::<Result<_, _>>());
         Ok(Settings {
             window: Window::new(self.lag, self.window)?,
             tiers: tiers.transpose()?,

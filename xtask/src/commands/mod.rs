@@ -47,7 +47,11 @@ pub(crate) fn run(arguments: crate::command_line::Arguments) -> anyhow::Result<(
         Command::Validate(options) => validate::run(&options),
         Command::Inspect(options) => inspect::run(&options),
         Command::Torture(options) => torture::run(&options, threads),
-        Command::Test(_) | Command::Wheel | Command::CheckCuda | Command::Audit | Command::Fuzz { .. } => {
+        Command::Test(_)
+        | Command::Wheel
+        | Command::CheckCuda
+        | Command::Audit
+        | Command::Fuzz { .. } => {
             anyhow::bail!("this command needs the build by the launcher; run it with `cargo xtask`")
         }
     }

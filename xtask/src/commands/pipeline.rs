@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 #[derive(Args, Debug)]
 pub(crate) struct PipelineArguments {
-    /// Configuration (TOML) [default: the embedded xtask/configs/default.toml, which lists every setting and needs no
-    /// files]
+    /// Configuration (TOML) [default: the embedded xtask/configs/default.toml, which lists every
+    /// setting and needs no files]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Override one setting; the value is TOML, and a bare word is a string. May be repeated
@@ -20,11 +20,12 @@ pub(crate) struct PipelineArguments {
     /// Run directory [default: runs/ plus the name of the configuration]
     #[arg(long, value_name = "DIR")]
     pub(crate) run: Option<PathBuf>,
-    /// Run only this stage (its inputs must exist already): scans, images, response, similarity, train, trade-off,
-    /// robustness or report
+    /// Run only this stage (its inputs must exist already): scans, images, response, similarity,
+    /// train, trade-off, robustness or report
     #[arg(long, value_name = "STAGE")]
     pub(crate) only: Option<String>,
-    /// Train and evaluate only this condition (by its name in the results); with --only its inputs must exist already
+    /// Train and evaluate only this condition (by its name in the results); with --only its inputs
+    /// must exist already
     #[arg(long, value_name = "CONDITION")]
     pub(crate) condition: Option<String>,
     /// Train and evaluate only this seed
@@ -33,7 +34,8 @@ pub(crate) struct PipelineArguments {
     /// Print a script that distributes the run over a batch system, and stop
     #[arg(long, value_name = "SYSTEM", value_enum)]
     pub(crate) emit: Option<BatchSystem>,
-    /// With --emit: run at most N tasks of the grid at once (Slurm's `%N`), for shared queues [default: no limit]
+    /// With --emit: run at most N tasks of the grid at once (Slurm's `%N`), for shared queues
+    /// [default: no limit]
     #[arg(long, value_name = "N", requires = "emit")]
     pub(crate) at_once: Option<std::num::NonZeroU32>,
     /// Report which stages would run and which are finished, then stop
@@ -43,9 +45,9 @@ pub(crate) struct PipelineArguments {
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
 pub(crate) enum BatchSystem {
-    /// A job for everything before the grid, array jobs with one task per condition and seed (split by MaxArraySize),
-    /// and a job for everything after. Preempted tasks resume by themselves; if one job is refused, the earlier ones
-    /// are canceled
+    /// A job for everything before the grid, array jobs with one task per condition and seed (split
+    /// by MaxArraySize), and a job for everything after. Preempted tasks resume by themselves; if
+    /// one job is refused, the earlier ones are canceled
     Slurm,
 }
 
@@ -61,7 +63,10 @@ pub(crate) fn run(
     let mut overrides = arguments.overrides;
     if let Some(precision) = arguments.precision.map(brainprior_pipeline::Precision::from) {
         for key in ["training.precision", "response.optimization.precision"] {
-            let set = overrides.iter().filter_map(|item| item.split_once('=')).filter(|(set, _)| set.trim() == key);
+            let set = overrides
+                .iter()
+                .filter_map(|item| item.split_once('='))
+                .filter(|(set, _)| set.trim() == key);
             for (_, value) in set {
                 let value = value.trim().trim_matches('"');
                 anyhow::ensure!(

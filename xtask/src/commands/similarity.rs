@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 #[derive(Args, Debug)]
 pub(crate) struct SimilarityArguments {
-    /// Files of responses (.h5); similarities are averaged over them, with images matched by content
+    /// Files of responses (.h5); similarities are averaged over them, with images matched by
+    /// content
     pub(crate) responses: Vec<PathBuf>,
     /// Output folder
     #[arg(long, value_name = "DIR")]
@@ -28,7 +29,8 @@ pub(crate) struct SimilarityArguments {
     /// Seed of the sample
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Memory limit in MiB for the vectors; if they do not fit, responses are read again for each band of images
+    /// Memory limit in MiB for the vectors; if they do not fit, responses are read again for each
+    /// band of images
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) memory: u32,
     /// Synthetic responses instead of files, for example 100000x2000
@@ -46,7 +48,10 @@ pub(crate) enum MatrixPrecision {
 
 /// Computes the similarities and prints where each file is.
 #[cfg(feature = "pipeline")]
-pub(crate) fn run(arguments: SimilarityArguments, device: brainprior_pipeline::run::DeviceName) -> anyhow::Result<()> {
+pub(crate) fn run(
+    arguments: SimilarityArguments,
+    device: brainprior_pipeline::run::DeviceName,
+) -> anyhow::Result<()> {
     use brainprior_pipeline::similarities;
     let options = similarities::Options {
         responses: arguments.responses,

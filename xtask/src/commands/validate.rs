@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 #[derive(Args, Debug)]
 pub(crate) struct ValidateArguments {
-    /// A scan (.h5, or a Sensorium folder or .zip), image set, responses, similarity, checkpoint or results file
+    /// A scan (.h5, or a Sensorium folder or .zip), image set, responses, similarity, checkpoint or
+    /// results file
     pub(crate) file: PathBuf,
 }
 

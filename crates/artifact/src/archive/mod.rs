@@ -25,12 +25,17 @@ const NAMES_SHOWN: usize = 6;
 ///
 /// # Errors
 /// Returns [`FileError`] if JSON cannot represent the header or the file cannot be written.
-pub fn write<N, V>(path: &Path, header: &impl Serialize, tensors: impl IntoIterator<Item = (N, V)>) -> Result<()>
+pub fn write<N, V>(
+    path: &Path,
+    header: &impl Serialize,
+    tensors: impl IntoIterator<Item = (N, V)>,
+) -> Result<()>
 where
     N: AsRef<str> + Ord + Display,
     V: View,
 {
-    let header = serde_json::to_string(header).map_err(FileError::refused(path, "write the header as JSON"))?;
+    let header = serde_json::to_string(header)
+        .map_err(FileError::refused(path, "write the header as JSON"))?;
     write_noted(path, HEADER, &header, tensors)
 }
 
@@ -39,13 +44,19 @@ where
 ///
 /// # Errors
 /// Returns [`FileError`] if the file cannot be written.
-pub fn write_noted<N, V>(path: &Path, key: &str, text: &str, tensors: impl IntoIterator<Item = (N, V)>) -> Result<()>
+pub fn write_noted<N, V>(
+    path: &Path,
+    key: &str,
+    text: &str,
+    tensors: impl IntoIterator<Item = (N, V)>,
+) -> Result<()>
 where
     N: AsRef<str> + Ord + Display,
     V: View,
 {
     let metadata = HashMap::from([(key.to_owned(), text.to_owned())]);
-    let bytes = safetensors::serialize(tensors, Some(metadata)).map_err(FileError::refused(path, "arrange the tensors"))?;
+    let bytes = safetensors::serialize(tensors, Some(metadata))
+        .map_err(FileError::refused(path, "arrange the tensors"))?;
     replace::bytes(path, &bytes)
 }
 
@@ -103,11 +114,22 @@ impl Archive {
             true => {
                 let torch::StateDict { tensors, beside: others } = torch::read(path, &mut bytes)?;
                 beside = others;
-                Self { path: path.to_owned(), bytes, tensors, metadata: HashMap::new(), beside: vec![], advice }
+                Self {
+                    path: path.to_owned(),
+                    bytes,
+                    tensors,
+                    metadata: HashMap::new(),
+                    beside: vec![],
+                    advice,
+                }
             }
             false => Self::of_safetensors(path, bytes, advice)?,
         };
-        while archive.tensors.keys().any(|name| WRAPPERS.iter().any(|prefix| name.starts_with(prefix))) {
+        while archive
+            .tensors
+            .keys()
+            .any(|name| WRAPPERS.iter().any(|prefix| name.starts_with(prefix)))
+        {
             for (name, tensor) in std::mem::take(&mut archive.tensors) {
                 match WRAPPERS.iter().find_map(|prefix| name.strip_prefix(prefix)) {
                     Some(rest) => drop(archive.tensors.insert(rest.to_owned(), tensor)),
@@ -120,11 +142,19 @@ impl Archive {
     }
 
     fn of_safetensors(path: &Path, bytes: Vec<u8>, advice: &'static str) -> Result<Self> {
-        let (header, metadata) = SafeTensors::read_metadata(&bytes).map_err(|source| damage::explain(path, &bytes, &source))?;
+        let (header, metadata) = SafeTensors::read_metadata(&bytes)
+            .map_err(|source| damage::explain(path, &bytes, &source))?;
         let start = size_of::<u64>() + header;
         let tensors = metadata.tensors().into_iter().map(|(name, info)| {
             let (from, to) = info.data_offsets;
-            (name, Stored { dtype: info.dtype, shape: info.shape.clone(), bytes: start + from..start + to })
+            (
+                name,
+                Stored {
+                    dtype: info.dtype,
+                    shape: info.shape.clone(),
+                    bytes: start + from..start + to,
+                },
+            )
         });
         let tensors = tensors.collect();
         let metadata = metadata.metadata().clone().unwrap_or_default();
@@ -136,8 +166,12 @@ impl Archive {
     /// # Errors
     /// Returns [`FileError`] if there is no header or it has other content.
     pub fn header<H: DeserializeOwned>(&self) -> Result<H> {
-        let text = self.note(HEADER).ok_or_else(|| self.mismatch("metadata", format!("an entry {HEADER}"), "none"))?;
-        serde_json::from_str(text).map_err(|error| self.mismatch("metadata", "a header of this kind of file", error.to_string()))
+        let text = self
+            .note(HEADER)
+            .ok_or_else(|| self.mismatch("metadata", format!("an entry {HEADER}"), "none"))?;
+        serde_json::from_str(text).map_err(|error| {
+            self.mismatch("metadata", "a header of this kind of file", error.to_string())
+        })
     }
 
     /// The text of a metadata entry.
@@ -155,7 +189,12 @@ impl Archive {
         let more = self.beside.len().saturating_sub(NAMES_SHOWN);
         let shown = self.beside[..self.beside.len() - more].join(", ");
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let sentence = || format!("{}: ignored everything but the network's tensors: {shown}{more}", self.path.display());
+        let sentence = || {
+            format!(
+                "{}: ignored everything but the network's tensors: {shown}{more}",
+                self.path.display()
+            )
+        };
         (!self.beside.is_empty()).then(sentence)
     }
 
@@ -209,16 +248,34 @@ impl Archive {
         let values = match tensor.dtype() {
             Dtype::F32 => f32::from_bytes(data),
             Dtype::F64 => f64::from_bytes(data).into_iter().map(|value| value as f32).collect(),
-            Dtype::F16 => data.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect(),
-            Dtype::BF16 => data.as_chunks().0.iter().map(|bytes| bf16::from_le_bytes(*bytes).to_f32()).collect(),
-            other => return Err(self.mismatch(name, "numbers in f16, bf16, f32 or f64", format!("{other:?}"))),
+            Dtype::F16 => {
+                data.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect()
+            }
+            Dtype::BF16 => data
+                .as_chunks()
+                .0
+                .iter()
+                .map(|bytes| bf16::from_le_bytes(*bytes).to_f32())
+                .collect(),
+            other => {
+                return Err(self.mismatch(
+                    name,
+                    "numbers in f16, bf16, f32 or f64",
+                    format!("{other:?}"),
+                ));
+            }
         };
         Ok((tensor.shape().to_vec(), values))
     }
 
     /// An error about this file: the content of `dataset`, a tensor or the header, is not as
     /// expected.
-    pub fn mismatch(&self, dataset: &str, expected: impl Into<String>, found: impl Into<String>) -> FileError {
+    pub fn mismatch(
+        &self,
+        dataset: &str,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> FileError {
         FileError::mismatch(&self.path, dataset, expected, found, self.advice)
     }
 }
@@ -287,7 +344,8 @@ mod tests {
         let path = written(folder.path());
         let first = fs::read(&path).unwrap();
         let file = Archive::read(&path, "").unwrap();
-        let reversed = file.names().into_iter().map(|name| (name.clone(), file.tensor(&name).unwrap()));
+        let reversed =
+            file.names().into_iter().map(|name| (name.clone(), file.tensor(&name).unwrap()));
         let other = folder.path().join("other.safetensors");
         write(&other, &file.header::<Value>().unwrap(), reversed).unwrap();
         assert_eq!(fs::read(&other).unwrap(), first);
@@ -302,18 +360,27 @@ mod tests {
         let start = path.display();
         assert_eq!(
             message(file.tensor("bias").unwrap_err()),
-            format!("{start}: bias: expected a tensor of this name, found none, only labels, weights; write it again")
+            format!(
+                "{start}: bias: expected a tensor of this name, found none, only labels, weights; write it again"
+            )
         );
         assert_eq!(
             message(file.values::<f64>("weights", &[2, 2]).unwrap_err()),
             format!("{start}: weights: expected F64 [2, 2], found F32 [2, 2]; write it again")
         );
-        assert!(message(file.header::<Vec<u8>>().unwrap_err()).contains("metadata: expected a header of this kind of file"));
+        assert!(
+            message(file.header::<Vec<u8>>().unwrap_err())
+                .contains("metadata: expected a header of this kind of file")
+        );
         let foreign = folder.path().join("foreign.safetensors");
-        write_noted(&foreign, "class_names", "cat\ndog", std::iter::empty::<(&str, TensorView)>()).unwrap();
+        write_noted(&foreign, "class_names", "cat\ndog", std::iter::empty::<(&str, TensorView)>())
+            .unwrap();
         let file = Archive::read(&foreign, "write it again").unwrap();
         assert_eq!(file.note("class_names"), Some("cat\ndog"));
-        assert!(message(file.header::<Value>().unwrap_err()).contains("metadata: expected an entry brainprior, found none"));
+        assert!(
+            message(file.header::<Value>().unwrap_err())
+                .contains("metadata: expected an entry brainprior, found none")
+        );
         assert!(message(file.tensor("x").unwrap_err()).contains("found none; write it again"));
     }
 }

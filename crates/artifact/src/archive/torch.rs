@@ -87,15 +87,23 @@ pub(super) fn read(path: &Path, bytes: &mut Vec<u8>) -> Result<StateDict> {
         of_zip(path, bytes)?
     } else {
         let advice = "save the state dict with torch.save";
-        return Err(FileError::mismatch(path, "the file", "what torch.save writes", "another pickle", advice));
+        return Err(FileError::mismatch(
+            path,
+            "the file",
+            "what torch.save writes",
+            "another pickle",
+            advice,
+        ));
     };
     described.sort_by(|a, b| a.name.cmp(&b.name));
     // Tensors may share numbers, as tied weights do. But a small file must not hold one large
     // tensor many times.
     let length = bytes.len();
-    let total = described.iter().try_fold(0usize, |total, tensor| total.checked_add(tensor.bytes()?));
+    let total =
+        described.iter().try_fold(0usize, |total, tensor| total.checked_add(tensor.bytes()?));
     if total.is_none_or(|total| total > 2 * length) {
-        let found = total.map_or("more than 2^64 bytes".to_owned(), |total| format!("{total} bytes"));
+        let found =
+            total.map_or("more than 2^64 bytes".to_owned(), |total| format!("{total} bytes"));
         let advice = ".clone() the tensors before saving, so that they share no numbers";
         return Err(FileError::mismatch(
             path,
@@ -105,18 +113,32 @@ pub(super) fn read(path: &Path, bytes: &mut Vec<u8>) -> Result<StateDict> {
             advice,
         ));
     }
-    bytes.reserve_exact(described.iter().filter(|tensor| !tensor.is_contiguous()).filter_map(Described::bytes).sum());
+    bytes.reserve_exact(
+        described
+            .iter()
+            .filter(|tensor| !tensor.is_contiguous())
+            .filter_map(Described::bytes)
+            .sum(),
+    );
     let mut tensors = BTreeMap::new();
     for tensor in described {
-        let at = |expected: String, found: String| FileError::mismatch(path, tensor.name.as_str(), expected, found, CUT);
+        let at = |expected: String, found: String| {
+            FileError::mismatch(path, tensor.name.as_str(), expected, found, CUT)
+        };
         let Some(storage) = storages.get(&tensor.storage) else {
             return Err(at(format!("the numbers {}", tensor.storage), "none with that key".into()));
         };
         let (Some(end), Some(size)) = (tensor.end(), tensor.bytes()) else {
-            return Err(at("a size that does not overflow".into(), format!("shape {:?}", tensor.shape)));
+            return Err(at(
+                "a size that does not overflow".into(),
+                format!("shape {:?}", tensor.shape),
+            ));
         };
         if end > storage.len() || size > storage.len() {
-            return Err(at(format!("at least {} bytes of numbers", end.max(size)), storage.len().to_string()));
+            return Err(at(
+                format!("at least {} bytes of numbers", end.max(size)),
+                storage.len().to_string(),
+            ));
         }
         let width = width(tensor.dtype);
         // The offset of an empty tensor is arbitrary.
@@ -140,22 +162,36 @@ pub(super) fn read(path: &Path, bytes: &mut Vec<u8>) -> Result<StateDict> {
 type Parts = (Vec<Described>, Vec<String>, HashMap<String, Range<usize>>);
 
 fn of_zip(path: &Path, bytes: &[u8]) -> Result<Parts> {
-    let unpacking = |source| FileError::refused(path, "list the members of the zip")(source).advise(CUT);
+    let unpacking =
+        |source| FileError::refused(path, "list the members of the zip")(source).advise(CUT);
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(unpacking)?;
     let mut members = HashMap::new();
     for index in 0..archive.len() {
         let member = archive.by_index_raw(index).map_err(unpacking)?;
-        let (size, start) = (member.size() as usize, member.data_start().unwrap_or(u64::MAX) as usize);
+        let (size, start) =
+            (member.size() as usize, member.data_start().unwrap_or(u64::MAX) as usize);
         let name = String::from_utf8_lossy(member.name_raw()).into_owned();
         // The top-level folder is named after the original file.
         let name = name.split_once('/').map_or(name.clone(), |(_, name)| name.to_owned());
         if member.compression() != zip::CompressionMethod::Stored {
             let advice = "zip it without compression, as torch.save does";
-            return Err(FileError::mismatch(path, name, "an uncompressed member", member.compression().to_string(), advice));
+            return Err(FileError::mismatch(
+                path,
+                name,
+                "an uncompressed member",
+                member.compression().to_string(),
+                advice,
+            ));
         }
         let end = start.checked_add(size).filter(|end| *end <= bytes.len());
         let Some(end) = end else {
-            return Err(FileError::mismatch(path, name, format!("{size} bytes"), "the end of the file", CUT));
+            return Err(FileError::mismatch(
+                path,
+                name,
+                format!("{size} bytes"),
+                "the end of the file",
+                CUT,
+            ));
         };
         members.insert(name, start..end);
     }
@@ -164,7 +200,13 @@ fn of_zip(path: &Path, bytes: &[u8]) -> Result<Parts> {
         names.sort_unstable();
         names.truncate(6);
         let advice = "give a state dict, as torch.save(model.state_dict(), FILE) writes it";
-        return Err(FileError::mismatch(path, "the zip", "data.pkl, as torch.save writes it", names.join(", "), advice));
+        return Err(FileError::mismatch(
+            path,
+            "the zip",
+            "data.pkl, as torch.save writes it",
+            names.join(", "),
+            advice,
+        ));
     };
     if members.get("byteorder").is_some_and(|order| &bytes[order.clone()] != b"little") {
         let advice = "save it on a little-endian machine";
@@ -173,7 +215,9 @@ fn of_zip(path: &Path, bytes: &[u8]) -> Result<Parts> {
     let of_pickle = |problem| refusal(path, problem);
     let (pickle, _) = Pickle::parse(&bytes[pickle.clone()], known).map_err(of_pickle)?;
     let (described, beside) = state_dict(pickle.root()).map_err(of_pickle)?;
-    let storages = members.into_iter().filter_map(|(name, place)| Some((name.strip_prefix("data/")?.to_owned(), place)));
+    let storages = members
+        .into_iter()
+        .filter_map(|(name, place)| Some((name.strip_prefix("data/")?.to_owned(), place)));
     Ok((described, beside, storages.collect()))
 }
 
@@ -194,12 +238,22 @@ fn of_row(path: &Path, bytes: &[u8]) -> Result<Parts> {
     let widths = all_storages(&object);
     let mut storages = HashMap::new();
     for key in keys.root().texts().map_err(of_pickle)? {
-        let cut =
-            || FileError::mismatch(path, format!("the storage {key}"), "as many numbers as the file states", "its end", CUT);
+        let cut = || {
+            FileError::mismatch(
+                path,
+                format!("the storage {key}"),
+                "as many numbers as the file states",
+                "its end",
+                CUT,
+            )
+        };
         let Some(width) = widths.get(key) else { return Err(cut()) };
         let (count, numbers) = rest.split_first_chunk::<8>().ok_or_else(cut)?;
-        let size = usize::try_from(i64::from_le_bytes(*count)).ok().and_then(|count| count.checked_mul(*width));
-        let (taken, others) = size.and_then(|size| numbers.split_at_checked(size)).ok_or_else(cut)?;
+        let size = usize::try_from(i64::from_le_bytes(*count))
+            .ok()
+            .and_then(|count| count.checked_mul(*width));
+        let (taken, others) =
+            size.and_then(|size| numbers.split_at_checked(size)).ok_or_else(cut)?;
         let start = bytes.len() - numbers.len();
         storages.insert(key.to_owned(), start..start + taken.len());
         rest = others;
@@ -208,14 +262,19 @@ fn of_row(path: &Path, bytes: &[u8]) -> Result<Parts> {
 }
 
 fn known(name: &str) -> bool {
-    KNOWN.contains(&name) || name == "_codecs.encode" || dtype_of_storage(name).is_some() || is_dtype(name)
+    KNOWN.contains(&name)
+        || name == "_codecs.encode"
+        || dtype_of_storage(name).is_some()
+        || is_dtype(name)
 }
 
 /// For example `torch.float32`.
 fn is_dtype(name: &str) -> bool {
     let name = name.strip_prefix("torch.").unwrap_or_default();
     ["float", "bfloat", "int", "uint", "complex"].iter().any(|kind| {
-        name.strip_prefix(kind).is_some_and(|bits| !bits.is_empty() && bits.bytes().all(|digit| digit.is_ascii_digit()))
+        name.strip_prefix(kind).is_some_and(|bits| {
+            !bits.is_empty() && bits.bytes().all(|digit| digit.is_ascii_digit())
+        })
     }) || name == "bool"
 }
 
@@ -247,12 +306,14 @@ fn state_dict(mut object: Item) -> std::result::Result<(Vec<Described>, Vec<Stri
     let holds_tensors = |object: Item| {
         let is_tensor = |(_, value): &(Item, Item)| rebuilt(*value).is_some();
         let nested = |key: &str| object.entry(key).is_ok_and(|value| value.entries().is_some());
-        object.entries().is_some_and(|entries| entries.iter().any(is_tensor)) || NESTED.into_iter().any(nested)
+        object.entries().is_some_and(|entries| entries.iter().any(is_tensor))
+            || NESTED.into_iter().any(nested)
     };
     for _ in 0..DEPTH {
         let nested = NESTED.into_iter().find(|key| object.entry(key).is_ok_and(holds_tensors));
         let Some(key) = nested else { break };
-        let names = object.entries().unwrap_or_default().into_iter().filter_map(|(name, _)| name.text());
+        let names =
+            object.entries().unwrap_or_default().into_iter().filter_map(|(name, _)| name.text());
         let mut known = HashSet::from([key]);
         beside.extend(names.filter(|name| known.insert(*name)).map(str::to_owned));
         object = object.entry(key)?;
@@ -277,8 +338,11 @@ fn state_dict(mut object: Item) -> std::result::Result<(Vec<Described>, Vec<Stri
         }
     }
     if tensors.is_empty() {
-        let found =
-            if beside.is_empty() { "nothing".into() } else { beside.iter().take(6).cloned().collect::<Vec<_>>().join(", ") };
+        let found = if beside.is_empty() {
+            "nothing".into()
+        } else {
+            beside.iter().take(6).cloned().collect::<Vec<_>>().join(", ")
+        };
         let expected = "a dictionary of tensors, or one under state_dict or model".into();
         return Err(Problem { expected, found, fault: Fault::Damaged });
     }
@@ -316,11 +380,20 @@ fn describe(name: String, arguments: Item) -> std::result::Result<Described, Pro
         if sizes.items()?.len() > MOST_AXES {
             return Err(damaged(&format!("at most {MOST_AXES} axes"), sizes));
         }
-        sizes.integers()?.into_iter().map(|size| usize::try_from(size).map_err(|_| damaged(what, sizes))).collect()
+        sizes
+            .integers()?
+            .into_iter()
+            .map(|size| usize::try_from(size).map_err(|_| damaged(what, sizes)))
+            .collect()
     };
-    let (shape, strides) = (sizes(shape, "sizes of at least 0")?, sizes(strides, "strides of at least 0")?);
-    let (key, dtype) = storage_of(storage).ok_or_else(|| damaged("a storage of a known type", storage))?;
-    let offset = offset.integer().and_then(|offset| usize::try_from(offset).ok()).ok_or_else(|| damaged("an offset", offset))?;
+    let (shape, strides) =
+        (sizes(shape, "sizes of at least 0")?, sizes(strides, "strides of at least 0")?);
+    let (key, dtype) =
+        storage_of(storage).ok_or_else(|| damaged("a storage of a known type", storage))?;
+    let offset = offset
+        .integer()
+        .and_then(|offset| usize::try_from(offset).ok())
+        .ok_or_else(|| damaged("an offset", offset))?;
     if shape.len() != strides.len() {
         return Err(damaged("as many strides as sizes", arguments));
     }
@@ -374,7 +447,11 @@ impl Described {
         }
         loop {
             visit(index.iter().zip(&self.strides).map(|(index, stride)| index * stride).sum());
-            let Some(axis) = (0..index.len()).rev().find(|axis| index[*axis] + 1 < self.shape[*axis]) else { return };
+            let Some(axis) =
+                (0..index.len()).rev().find(|axis| index[*axis] + 1 < self.shape[*axis])
+            else {
+                return;
+            };
             index[axis] += 1;
             index[axis + 1..].fill(0);
         }
@@ -384,7 +461,9 @@ impl Described {
 fn refusal(path: &Path, problem: Problem) -> FileError {
     let advice = match problem.fault {
         Fault::Cut => CUT.to_owned(),
-        Fault::Damaged => "give a state dict, as torch.save(model.state_dict(), FILE) writes it".to_owned(),
+        Fault::Damaged => {
+            "give a state dict, as torch.save(model.state_dict(), FILE) writes it".to_owned()
+        }
         Fault::Program => {
             let (old, new) = (path.display(), path.with_extension("weights.pt"));
             format!(
@@ -406,13 +485,25 @@ mod tests {
     /// A sequence of pickles whose dictionary has an entry `w`, a tensor with this many axes of
     /// size one, and `others`.
     fn row(axes: usize, key: &str, others: &[u8]) -> Vec<u8> {
-        let text = |text: &str| [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat();
+        let text =
+            |text: &str| [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat();
         let ones = [b"(", &b"K\x01".repeat(axes)[..], b"t"].concat();
-        let storage = [b"(", &text("storage")[..], b"ctorch\nFloatStorage\n", &text(key), &text("cpu"), b"K\x01tQ"].concat();
-        let tensor = [b"ctorch._utils\n_rebuild_tensor_v2\n(", &storage[..], b"K\x00", &ones, &ones, b"tR"].concat();
+        let storage = [
+            b"(",
+            &text("storage")[..],
+            b"ctorch\nFloatStorage\n",
+            &text(key),
+            &text("cpu"),
+            b"K\x01tQ",
+        ]
+        .concat();
+        let tensor =
+            [b"ctorch._utils\n_rebuild_tensor_v2\n(", &storage[..], b"K\x00", &ones, &ones, b"tR"]
+                .concat();
         let object = [b"\x80\x02}", &text("w")[..], &tensor, b"s", others, b"."].concat();
         let keys = [b"\x80\x02]", &text(key)[..], b"a."].concat();
-        [ROW, b"\x80\x02K\x01.\x80\x02}.", &object, &keys, &1i64.to_le_bytes(), &1f32.to_le_bytes()].concat()
+        [ROW, b"\x80\x02K\x01.\x80\x02}.", &object, &keys, &1i64.to_le_bytes(), &1f32.to_le_bytes()]
+            .concat()
     }
 
     #[test]
@@ -420,11 +511,17 @@ mod tests {
         let read = |mut bytes: Vec<u8>| super::read(Path::new("row.pth"), &mut bytes);
         assert_eq!(read(row(64, "0", b"")).unwrap().tensors["w"].shape, [1; 64]);
         let error = read(row(65, "0", b"")).map(|_| ()).unwrap_err().to_string();
-        assert!(error.contains("row.pth: the pickle: expected at most 64 axes of w, found a tuple of 65"), "{error}");
+        assert!(
+            error.contains(
+                "row.pth: the pickle: expected at most 64 axes of w, found a tuple of 65"
+            ),
+            "{error}"
+        );
         let error = read(row(1, &"0".repeat(65), b"")).map(|_| ()).unwrap_err().to_string();
         assert!(error.contains("a storage of a known type of w"), "{error}");
         // The same text, added to the dictionary as often as the file has bytes.
-        let others = [b"X\x05\x00\x00\x00epochq\x00K\x01s", &b"h\x00K\x02s".repeat(100)[..]].concat();
+        let others =
+            [b"X\x05\x00\x00\x00epochq\x00K\x01s", &b"h\x00K\x02s".repeat(100)[..]].concat();
         assert_eq!(read(row(1, "0", &others)).unwrap().beside, ["epoch"]);
     }
 }

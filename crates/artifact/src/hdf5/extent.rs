@@ -23,7 +23,9 @@ impl Input {
         }
         let item = dataset.dtype().map_err(|cause| self.refused(name, &cause))?.size();
         let shape = space.shape();
-        self.check_bytes(name, unpacked::extent(&shape, item), || format!("shape {shape:?}, of {item} bytes each"))
+        self.check_bytes(name, unpacked::extent(&shape, item), || {
+            format!("shape {shape:?}, of {item} bytes each")
+        })
     }
 
     /// The same check for strings, whose bytes may be stored separately or shared.
@@ -37,7 +39,12 @@ impl Input {
         self.check_bytes(name, Some(size), || format!("strings of {size} bytes"))
     }
 
-    fn check_bytes(&self, name: &str, bytes: Option<u64>, found: impl Fn() -> String) -> Result<()> {
+    fn check_bytes(
+        &self,
+        name: &str,
+        bytes: Option<u64>,
+        found: impl Fn() -> String,
+    ) -> Result<()> {
         let fits = |length: u64| bytes.is_some_and(|bytes| bytes <= unpacked::most(length));
         let own = length(&self.path)?;
         if fits(own) {
@@ -48,7 +55,12 @@ impl Input {
         let all = own.saturating_add(others);
         match fits(all) {
             true => Ok(()),
-            false => Err(self.mismatch(name, format!("no more than {}", unpacked::words(all)), found(), unpacked::ADVICE)),
+            false => Err(self.mismatch(
+                name,
+                format!("no more than {}", unpacked::words(all)),
+                found(),
+                unpacked::ADVICE,
+            )),
         }
     }
 }
@@ -63,7 +75,8 @@ fn size_of_texts(dataset: &Dataset) -> hdf5::Result<u64> {
         let mut size = 0;
         // SAFETY: dataset, type and space stay open while they are borrowed, and the size has the
         // type that HDF5 writes.
-        let found = unsafe { H5Dvlen_get_buf_size(dataset.id(), dtype.id(), space.id(), &mut size) };
+        let found =
+            unsafe { H5Dvlen_get_buf_size(dataset.id(), dtype.id(), space.id(), &mut size) };
         if found < 0 { Err(hdf5::Error::query()?) } else { Ok(size) }
     })
 }

@@ -36,8 +36,9 @@ pub(super) enum Member {
 }
 
 pub(super) fn members(input: &Input) -> Result<Vec<(String, Member)>> {
-    let refused =
-        |name: &str, cause: &hdf5::Error| refusal::of_reading(&input.path, if name.is_empty() { "/" } else { name }, cause);
+    let refused = |name: &str, cause: &hdf5::Error| {
+        refusal::of_reading(&input.path, if name.is_empty() { "/" } else { name }, cause)
+    };
     let root: Group = input.file.as_group().map_err(|cause| refused("", &cause))?;
     let mut found = vec![];
     let place = |info: &LocationInfo| (info.fileno, format!("{:?}", info.token));
@@ -48,10 +49,19 @@ pub(super) fn members(input: &Input) -> Result<Vec<(String, Member)>> {
         for name in group.member_names().map_err(|cause| refused(&prefix, &cause))? {
             let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
             if path.len() > LONGEST {
-                let found =
-                    format!("a name of {} letters that begins with {}", path.len(), path.chars().take(40).collect::<String>());
+                let found = format!(
+                    "a name of {} letters that begins with {}",
+                    path.len(),
+                    path.chars().take(40).collect::<String>()
+                );
                 let advice = "give groups and datasets shorter names";
-                return Err(FileError::mismatch(&input.path, "names", format!("at most {LONGEST} letters"), found, advice));
+                return Err(FileError::mismatch(
+                    &input.path,
+                    "names",
+                    format!("at most {LONGEST} letters"),
+                    found,
+                    advice,
+                ));
             }
             let Ok(info) = group.loc_info_by_name(&name) else {
                 found.push((path, Member::Dangling));
@@ -59,7 +69,12 @@ pub(super) fn members(input: &Input) -> Result<Vec<(String, Member)>> {
             };
             match info.loc_type {
                 LocationType::Dataset => {
-                    found.push((path.clone(), Member::Dataset(group.dataset(&name).map_err(|cause| refused(&path, &cause))?)));
+                    found.push((
+                        path.clone(),
+                        Member::Dataset(
+                            group.dataset(&name).map_err(|cause| refused(&path, &cause))?,
+                        ),
+                    ));
                 }
                 LocationType::Group => {
                     if let Some(first) = visited.get(&place(&info)) {
@@ -82,7 +97,9 @@ pub(super) fn members(input: &Input) -> Result<Vec<(String, Member)>> {
 /// in which netCDF stores text, count as strings.
 fn entry(dataset: &Dataset) -> Entry {
     let mut shape = dataset.shape();
-    let Ok(dtype) = dataset.dtype() else { return Entry { dtype: "(unreadable type)".into(), shape } };
+    let Ok(dtype) = dataset.dtype() else {
+        return Entry { dtype: "(unreadable type)".into(), shape };
+    };
     let dtype = match dtype.to_descriptor() {
         Ok(TypeDescriptor::FixedAscii(1)) if shape.len() > 1 => {
             shape.pop();

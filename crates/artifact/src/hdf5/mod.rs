@@ -1,5 +1,5 @@
-//! Reads the HDF5 files of labs. Data that cannot be read are an error that names them, never made-up
-//! values.
+//! Reads the HDF5 files of labs. Data that cannot be read are an error that names them, never
+//! made-up values.
 //!
 //! HDF5 itself returns fill values if an external file is missing, clips integers that do not fit,
 //! truncates fractions, and ignores netCDF packing. An [`Input`] therefore checks first: a dataset
@@ -79,6 +79,7 @@ impl Input {
 
 /// A shape in words; `*` stands for any size.
 fn describe(shape: &[Option<usize>]) -> String {
-    let sizes: Vec<String> = shape.iter().map(|size| size.map_or("*".to_owned(), |size| size.to_string())).collect();
+    let sizes: Vec<String> =
+        shape.iter().map(|size| size.map_or("*".to_owned(), |size| size.to_string())).collect();
     format!("({})", sizes.join(", "))
 }

@@ -44,8 +44,17 @@ impl Input {
         let stored = self.descriptor(name, &dataset)?;
         let bits = match &stored {
             TypeDescriptor::Float(_) => None,
-            TypeDescriptor::Integer(size) | TypeDescriptor::Unsigned(size) => Some(*size as usize * 8),
-            other => return Err(self.mismatch(name, "numbers", other.to_string(), "store them as integers or floats")),
+            TypeDescriptor::Integer(size) | TypeDescriptor::Unsigned(size) => {
+                Some(*size as usize * 8)
+            }
+            other => {
+                return Err(self.mismatch(
+                    name,
+                    "numbers",
+                    other.to_string(),
+                    "store them as integers or floats",
+                ));
+            }
         };
         let packing = Packing::of(self, name, &dataset, bits)?;
         Ok(Numbers { path: self.path.clone(), name: name.to_owned(), dataset, stored, packing })
@@ -88,7 +97,9 @@ impl Numbers {
     pub fn floats(&self) -> Result<Vec<f32>> {
         match &self.packing {
             None => self.stored(),
-            Some(packing) => Ok(self.stored()?.into_iter().map(|value| packing.unpack(value) as f32).collect()),
+            Some(packing) => {
+                Ok(self.stored()?.into_iter().map(|value| packing.unpack(value) as f32).collect())
+            }
         }
     }
 
@@ -99,7 +110,9 @@ impl Numbers {
     pub fn doubles(&self) -> Result<Vec<f64>> {
         match &self.packing {
             None => self.stored(),
-            Some(packing) => Ok(self.stored()?.into_iter().map(|value| packing.unpack(value)).collect()),
+            Some(packing) => {
+                Ok(self.stored()?.into_iter().map(|value| packing.unpack(value)).collect())
+            }
         }
     }
 
@@ -110,7 +123,12 @@ impl Numbers {
     pub fn rows(&self, rows: Range<usize>) -> Result<Vec<f32>> {
         let refused = |cause: hdf5::Error| self.refused(&cause);
         match &self.packing {
-            None => Ok(self.dataset.read_slice_2d::<f32, _>((rows, ..)).map_err(refused)?.into_raw_vec_and_offset().0),
+            None => Ok(self
+                .dataset
+                .read_slice_2d::<f32, _>((rows, ..))
+                .map_err(refused)?
+                .into_raw_vec_and_offset()
+                .0),
             Some(packing) => {
                 let stored = self.dataset.read_slice_2d::<f64, _>((rows, ..)).map_err(refused)?;
                 Ok(stored.into_iter().map(|value| packing.unpack(value) as f32).collect())
@@ -123,7 +141,10 @@ impl Numbers {
     /// # Errors
     /// Returns [`FileError`] if HDF5 fails.
     pub fn rows_of_doubles(&self, rows: Range<usize>) -> Result<Vec<f64>> {
-        let mut stored = self.dataset.read_slice_2d::<f64, _>((rows, ..)).map_err(|cause| self.refused(&cause))?;
+        let mut stored = self
+            .dataset
+            .read_slice_2d::<f64, _>((rows, ..))
+            .map_err(|cause| self.refused(&cause))?;
         if let Some(packing) = &self.packing {
             stored.mapv_inplace(|value| packing.unpack(value));
         }
@@ -139,7 +160,8 @@ impl Numbers {
             (None, TypeDescriptor::Integer(_)) => self.stored(),
             (None, TypeDescriptor::Unsigned(_)) => {
                 let fits = |(row, value): (usize, u64)| {
-                    i64::try_from(value).map_err(|_| self.unfit(row, value, "whole numbers below 2^63"))
+                    i64::try_from(value)
+                        .map_err(|_| self.unfit(row, value, "whole numbers below 2^63"))
                 };
                 self.stored()?.into_iter().enumerate().map(fits).collect()
             }
@@ -156,7 +178,8 @@ impl Numbers {
             (None, TypeDescriptor::Unsigned(_)) => self.stored(),
             _ => {
                 let natural = |(row, value): (usize, i64)| {
-                    u64::try_from(value).map_err(|_| self.unfit(row, value, "numbers of at least 0"))
+                    u64::try_from(value)
+                        .map_err(|_| self.unfit(row, value, "numbers of at least 0"))
                 };
                 self.integers()?.into_iter().enumerate().map(natural).collect()
             }
@@ -166,13 +189,16 @@ impl Numbers {
     /// Integers of any size as decimal strings.
     pub(super) fn written_out(&self) -> Result<Vec<String>> {
         match (&self.packing, &self.stored) {
-            (None, TypeDescriptor::Unsigned(_)) => Ok(self.stored::<u64>()?.iter().map(u64::to_string).collect()),
+            (None, TypeDescriptor::Unsigned(_)) => {
+                Ok(self.stored::<u64>()?.iter().map(u64::to_string).collect())
+            }
             _ => Ok(self.integers()?.iter().map(i64::to_string).collect()),
         }
     }
 
     fn whole<T>(&self, convert: impl Fn(f64) -> T) -> Result<Vec<T>> {
-        let check = |(row, value): (usize, f64)| match value.fract() == 0.0 && value.abs() <= EXACT {
+        let check = |(row, value): (usize, f64)| match value.fract() == 0.0 && value.abs() <= EXACT
+        {
             true => Ok(convert(value)),
             false => Err(self.unfit(row, value, "whole numbers")),
         };
@@ -181,7 +207,13 @@ impl Numbers {
 
     fn unfit(&self, row: usize, found: impl std::fmt::Display, expected: &str) -> FileError {
         let found = format!("{found} in row {row}");
-        FileError::mismatch(&self.path, &self.name, expected, found, "renumber them when you write the file, or leave them out")
+        FileError::mismatch(
+            &self.path,
+            &self.name,
+            expected,
+            found,
+            "renumber them when you write the file, or leave them out",
+        )
     }
 
     fn refused(&self, cause: &hdf5::Error) -> FileError {

@@ -76,7 +76,12 @@ impl Objects {
     /// # Errors
     /// Returns [`FileError`] if a link is dangling.
     pub fn behind(&self, input: &Input, path: &str) -> Result<Option<&Object>> {
-        if !path.match_indices('/').map(|(end, _)| end).chain([path.len()]).all(|end| input.file.link_exists(&path[..end])) {
+        if !path
+            .match_indices('/')
+            .map(|(end, _)| end)
+            .chain([path.len()])
+            .all(|end| input.file.link_exists(&path[..end]))
+        {
             return Ok(None);
         }
         let info = input.file.loc_info_by_name(path).map_err(|cause| {
@@ -95,10 +100,17 @@ impl Objects {
             return Err(input.mismatch(dataset, "references", "none", "write the file again"));
         };
         let references = match input.descriptor(dataset, &found)? {
-            TypeDescriptor::Reference(Reference::Object) => {
-                found.read_raw::<ObjectReference1>().map_err(|cause| input.refused(dataset, &cause))?
+            TypeDescriptor::Reference(Reference::Object) => found
+                .read_raw::<ObjectReference1>()
+                .map_err(|cause| input.refused(dataset, &cause))?,
+            other => {
+                return Err(input.mismatch(
+                    dataset,
+                    "references to objects",
+                    other.to_string(),
+                    "write the file again",
+                ));
             }
-            other => return Err(input.mismatch(dataset, "references to objects", other.to_string(), "write the file again")),
         };
         references.iter().map(|reference| self.target(input, dataset, reference)).collect()
     }
@@ -107,7 +119,12 @@ impl Objects {
     ///
     /// # Errors
     /// Returns [`FileError`] if the attribute is not a reference or refers to nothing.
-    pub fn referred_by(&self, input: &Input, dataset: &str, attribute: &str) -> Result<Option<&Object>> {
+    pub fn referred_by(
+        &self,
+        input: &Input,
+        dataset: &str,
+        attribute: &str,
+    ) -> Result<Option<&Object>> {
         let Some(found) = input.find(dataset)? else { return Ok(None) };
         let shown = format!("{dataset}, attribute {attribute}");
         let refused = |cause: hdf5::Error| input.refused(&shown, &cause);
@@ -118,16 +135,29 @@ impl Objects {
         match input.descriptor(&shown, &stored)? {
             TypeDescriptor::Reference(Reference::Object) => {
                 let references = stored.read_raw::<ObjectReference1>().map_err(refused)?;
-                references.first().map(|reference| self.target(input, &shown, reference)).transpose()
+                references
+                    .first()
+                    .map(|reference| self.target(input, &shown, reference))
+                    .transpose()
             }
-            other => Err(input.mismatch(&shown, "a reference to an object", other.to_string(), "write the file again")),
+            other => Err(input.mismatch(
+                &shown,
+                "a reference to an object",
+                other.to_string(),
+                "write the file again",
+            )),
         }
     }
 
     fn target(&self, input: &Input, shown: &str, reference: &ObjectReference1) -> Result<&Object> {
         let gone = || -> FileError {
             let advice = "the object it refers to was deleted from the file: write the file again";
-            input.mismatch(shown, "references to objects in the file", "one that refers to nothing", advice)
+            input.mismatch(
+                shown,
+                "references to objects in the file",
+                "one that refers to nothing",
+                advice,
+            )
         };
         let info = match input.file.dereference(reference).map_err(|_| gone())? {
             ReferencedObject::Group(group) => group.loc_info(),
@@ -138,7 +168,9 @@ impl Objects {
     }
 
     fn at(&self, info: &LocationInfo) -> Option<&Object> {
-        self.0.iter().find(|object| object.info.fileno == info.fileno && object.info.token == info.token)
+        self.0
+            .iter()
+            .find(|object| object.info.fileno == info.fileno && object.info.token == info.token)
     }
 }
 
@@ -161,7 +193,12 @@ impl Input {
             Some([number]) => Ok(Some(*number)),
             Some(found) => {
                 let shown = format!("{dataset}, attribute {name}");
-                Err(self.mismatch(&shown, "one number", found.len().to_string(), "write the file again"))
+                Err(self.mismatch(
+                    &shown,
+                    "one number",
+                    found.len().to_string(),
+                    "write the file again",
+                ))
             }
         }
     }

@@ -18,7 +18,12 @@ pub(super) struct Packing {
 
 impl Packing {
     /// Reads the attributes of a dataset; `None` if its numbers are not packed.
-    pub(super) fn of(input: &Input, name: &str, dataset: &Dataset, bits: Option<usize>) -> Result<Option<Self>> {
+    pub(super) fn of(
+        input: &Input,
+        name: &str,
+        dataset: &Dataset,
+        bits: Option<usize>,
+    ) -> Result<Option<Self>> {
         let names = dataset.attr_names().map_err(|cause| input.refused(name, &cause))?;
         let number = |attribute: &str| -> Result<Option<f64>> {
             if !names.iter().any(|known| known == attribute) {
@@ -31,14 +36,18 @@ impl Packing {
             missing.extend(number(attribute)?.filter(|value| !value.is_nan()));
         }
         let unsigned = names.iter().any(|known| known == "_Unsigned")
-            && input.text_of(dataset, &format!("{name}, attribute _Unsigned"), "_Unsigned")? == "true";
+            && input.text_of(dataset, &format!("{name}, attribute _Unsigned"), "_Unsigned")?
+                == "true";
         let packing = Self {
             scale: number("scale_factor")?.unwrap_or(1.0),
             offset: number("add_offset")?.unwrap_or(0.0),
             missing,
             wrapped: if unsigned { bits.map_or(0.0, |bits| 2f64.powi(bits as i32)) } else { 0.0 },
         };
-        let plain = packing.scale == 1.0 && packing.offset == 0.0 && packing.missing.is_empty() && packing.wrapped == 0.0;
+        let plain = packing.scale == 1.0
+            && packing.offset == 0.0
+            && packing.missing.is_empty()
+            && packing.wrapped == 0.0;
         Ok((!plain).then_some(packing))
     }
 

@@ -32,12 +32,18 @@ impl Input {
     }
 
     pub(super) fn find(&self, name: &str) -> Result<Option<Dataset>> {
-        for (end, last) in name.match_indices('/').map(|(end, _)| (end, false)).chain([(name.len(), true)]) {
+        for (end, last) in
+            name.match_indices('/').map(|(end, _)| (end, false)).chain([(name.len(), true)])
+        {
             let part = &name[..end];
             if !self.file.link_exists(part) {
                 return Ok(None);
             }
-            let found = self.file.loc_info_by_name(part).map_err(|cause| self.dangling(part, &cause))?.loc_type;
+            let found = self
+                .file
+                .loc_info_by_name(part)
+                .map_err(|cause| self.dangling(part, &cause))?
+                .loc_type;
             let wanted = if last { LocationType::Dataset } else { LocationType::Group };
             if found != wanted {
                 return Err(self.of_another_kind(part, wanted, found));
@@ -51,14 +57,22 @@ impl Input {
     pub(super) fn dataset(&self, name: &str, shape: &[Option<usize>]) -> Result<Dataset> {
         let expected = format!("a dataset of shape {}", describe(shape));
         let Some(dataset) = self.find(name)? else {
-            return Err(self.mismatch(name, expected, "none", "`cargo xtask inspect` lists the datasets of the file"));
+            return Err(self.mismatch(
+                name,
+                expected,
+                "none",
+                "`cargo xtask inspect` lists the datasets of the file",
+            ));
         };
         let found = dataset.shape();
-        let fits = |(size, wanted): (&usize, &Option<usize>)| wanted.is_none_or(|wanted| wanted == *size);
+        let fits =
+            |(size, wanted): (&usize, &Option<usize>)| wanted.is_none_or(|wanted| wanted == *size);
         if found.len() != shape.len() || !found.iter().zip(shape).all(fits) {
             let shape = describe(&found.into_iter().map(Some).collect::<Vec<_>>());
             let advice = match dataset.attr("MATLAB_class").is_ok() {
-                true => "MATLAB stores axes in reverse: save permute(x, ndims(x):-1:1), or write the file with h5write",
+                true => {
+                    "MATLAB stores axes in reverse: save permute(x, ndims(x):-1:1), or write the file with h5write"
+                }
                 false => "reshape it when you write the file",
             };
             return Err(self.mismatch(name, expected, format!("shape {shape}"), advice));
@@ -70,7 +84,8 @@ impl Input {
 
     fn dangling(&self, name: &str, cause: &hdf5::Error) -> FileError {
         let found = format!("a dangling link ({})", refusal::of_link(cause));
-        let advice = "restore the target of the link, or remove the link if the data are not needed";
+        let advice =
+            "restore the target of the link, or remove the link if the data are not needed";
         self.mismatch(name, "a dataset, or nothing of this name", found, advice)
     }
 
@@ -81,10 +96,17 @@ impl Input {
             _ => "a named type".to_owned(),
         };
         let members = match self.file.group(name).and_then(|group| group.member_names()) {
-            Ok(members) if found == LocationType::Group && !members.is_empty() => format!(" that holds {}", members.join(", ")),
+            Ok(members) if found == LocationType::Group && !members.is_empty() => {
+                format!(" that holds {}", members.join(", "))
+            }
             _ => String::new(),
         };
         let found = describe(found) + &members;
-        self.mismatch(name, describe(wanted), found, "write the data under this name, or rename this")
+        self.mismatch(
+            name,
+            describe(wanted),
+            found,
+            "write the data under this name, or rename this",
+        )
     }
 }

@@ -38,13 +38,25 @@ pub(super) fn not_hdf5(path: &Path) -> FileError {
         true => "an empty file".to_owned(),
         false => format!("a file that begins with {:?}", String::from_utf8_lossy(&start)),
     };
-    FileError::mismatch(path, "/", "an HDF5 file (it begins with \\x89HDF)", found, "name another file, or fetch it again")
+    FileError::mismatch(
+        path,
+        "/",
+        "an HDF5 file (it begins with \\x89HDF)",
+        found,
+        "name another file, or fetch it again",
+    )
 }
 
 /// The error for a file that another process is writing.
 pub(super) fn locked(path: &Path) -> FileError {
     let advice = "close the program that writes it, or read a copy";
-    FileError::mismatch(path, "/", "a file that nothing is writing", "a file that another program has locked", advice)
+    FileError::mismatch(
+        path,
+        "/",
+        "a file that nothing is writing",
+        "a file that another program has locked",
+        advice,
+    )
 }
 
 pub(super) fn of_opening(path: &Path, cause: &hdf5::Error) -> FileError {
@@ -100,7 +112,8 @@ pub(super) fn filter_settings(path: &Path, name: &str, cause: &hdf5::Error) -> F
 /// The target of a link, as far as HDF5 states it.
 pub(super) fn of_link(cause: &hdf5::Error) -> String {
     let text = whole(cause);
-    match text.lines().find(|line| line.contains("file name = '") || line.contains("doesn't exist")) {
+    match text.lines().find(|line| line.contains("file name = '") || line.contains("doesn't exist"))
+    {
         Some(line) => line.to_owned(),
         None => words(cause),
     }
@@ -110,8 +123,11 @@ pub(super) fn of_link(cause: &hdf5::Error) -> String {
 /// of the machine that built HDF5.
 pub(super) fn words(cause: &hdf5::Error) -> String {
     let Some(stack) = cause.stack() else { return cause.to_string() };
-    let told: Vec<&str> =
-        stack.iter().filter(|frame| frame.major_code() != MajorErrorCode::Plugin).map(|frame| frame.desc()).collect();
+    let told: Vec<&str> = stack
+        .iter()
+        .filter(|frame| frame.major_code() != MajorErrorCode::Plugin)
+        .map(|frame| frame.desc())
+        .collect();
     match told[..] {
         [] => "HDF5 does not say why".to_owned(),
         [only] => only.to_owned(),

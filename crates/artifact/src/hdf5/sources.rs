@@ -39,7 +39,9 @@ fn of_file(path: &Path) -> Result<Vec<PathBuf>> {
             found.push(file.clone());
         }
         let Ok(properties) = dataset.dcpl() else { continue };
-        found.extend(properties.external().iter().filter_map(|segment| beside_raw(&file, &segment.name)));
+        found.extend(
+            properties.external().iter().filter_map(|segment| beside_raw(&file, &segment.name)),
+        );
         if dataset.layout() == Layout::Virtual {
             let parts = parts(&properties).unwrap_or_default();
             found.extend(parts.iter().flat_map(|part| files_of(&file, &part.file)));
@@ -72,7 +74,12 @@ pub(super) fn beside_link(beside: &Path, name: &str, prefixes: &str) -> Option<P
         name
     };
     let variable = std::env::var(prefixes).unwrap_or_default();
-    places.extend(variable.split(':').filter(|prefix| !prefix.is_empty()).map(|prefix| Path::new(prefix).join(relative)));
+    places.extend(
+        variable
+            .split(':')
+            .filter(|prefix| !prefix.is_empty())
+            .map(|prefix| Path::new(prefix).join(relative)),
+    );
     places.extend(beside.parent().map(|folder| folder.join(relative)));
     places.push(relative.to_owned());
     places.extend(canonical(beside).parent().map(|folder| folder.join(relative)));

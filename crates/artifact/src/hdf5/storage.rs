@@ -1,5 +1,5 @@
-//! Checks that the data of a dataset are present. For missing data, HDF5 returns fill values, usually
-//! zeros.
+//! Checks that the data of a dataset are present. For missing data, HDF5 returns fill values,
+//! usually zeros.
 
 use super::sources::{beside_link, beside_raw, is_same};
 use super::virtual_map::{Part, parts};
@@ -22,28 +22,39 @@ impl Input {
 
     fn check(&self, name: &str, dataset: &Dataset, depth: usize) -> Result<()> {
         let properties = dataset.dcpl().map_err(|cause| self.refused(name, &cause))?;
-        let filters = properties.get_filters().map_err(|cause| refusal::filter_settings(&self.path, name, &cause))?;
+        let filters = properties
+            .get_filters()
+            .map_err(|cause| refusal::filter_settings(&self.path, name, &cause))?;
         if let Some(missing) = filters.iter().find(|filter| !filter.is_available()) {
             return Err(refusal::missing_filter(&self.path, name, missing.id()));
         }
         let external = properties.get_external().map_err(|cause| self.refused(name, &cause))?;
         if !external.is_empty() {
-            return external
-                .iter()
-                .try_for_each(|segment| self.check_raw(name, dataset, &segment.name, segment.offset, segment.size));
+            return external.iter().try_for_each(|segment| {
+                self.check_raw(name, dataset, &segment.name, segment.offset, segment.size)
+            });
         }
         match dataset.layout() {
             Layout::Virtual => {
                 if depth == DEEPEST {
                     let found = format!("sources nested in other files more than {DEEPEST} times");
-                    return Err(self.mismatch(name, "a source that holds data", found, "write the data into this file"));
+                    return Err(self.mismatch(
+                        name,
+                        "a source that holds data",
+                        found,
+                        "write the data into this file",
+                    ));
                 }
                 let parts = parts(&properties).map_err(|cause| self.refused(name, &cause))?;
                 parts.iter().try_for_each(|part| self.check_source(name, part, depth))?;
-                match parts.iter().try_fold(0usize, |covered, part| Some(covered.saturating_add(part.covers?))) {
-                    Some(covered) if covered < dataset.size() => {
-                        Err(self.never_written(name, format!("sources for {covered} of its {} values", dataset.size())))
-                    }
+                match parts
+                    .iter()
+                    .try_fold(0usize, |covered, part| Some(covered.saturating_add(part.covers?)))
+                {
+                    Some(covered) if covered < dataset.size() => Err(self.never_written(
+                        name,
+                        format!("sources for {covered} of its {} values", dataset.size()),
+                    )),
                     _ => Ok(()),
                 }
             }
@@ -55,7 +66,14 @@ impl Input {
         }
     }
 
-    fn check_raw(&self, name: &str, dataset: &Dataset, file: &str, offset: usize, size: usize) -> Result<()> {
+    fn check_raw(
+        &self,
+        name: &str,
+        dataset: &Dataset,
+        file: &str,
+        offset: usize,
+        size: usize,
+    ) -> Result<()> {
         let Some(path) = beside_raw(&self.path, file) else {
             let found = format!("{file:?}, which is missing");
             let advice = "run in the folder of that file, or set HDF5_EXTFILE_PREFIX='${ORIGIN}' if it is next to \
@@ -67,45 +85,67 @@ impl Input {
         let found = std::fs::metadata(&path).map_err(FileError::refused(&path, "read"))?.len();
         if found < wanted as u64 {
             let expected = format!("{wanted} bytes in {file:?}, which holds the data");
-            return Err(self.mismatch(name, expected, format!("{found} bytes"), "that file is truncated: copy it again"));
+            return Err(self.mismatch(
+                name,
+                expected,
+                format!("{found} bytes"),
+                "that file is truncated: copy it again",
+            ));
         }
         Ok(())
     }
 
     fn check_source(&self, name: &str, part: &Part, depth: usize) -> Result<()> {
         let Part { file, dataset: source, reaches, .. } = part;
-        let gone = |found: String| self.mismatch(name, "data", format!("a reference to {found}"), BRING_BACK);
+        let gone = |found: String| {
+            self.mismatch(name, "data", format!("a reference to {found}"), BRING_BACK)
+        };
         // A pattern stands for any number of files or datasets; the shape reveals a missing one.
         if file.replace("%%", "").contains("%b") || source.replace("%%", "").contains("%b") {
             let Some(first) = first_of_pattern(&self.path, file) else {
                 return Err(gone(format!("files {file:?}, of which the first is missing")));
             };
-            return if is_same(&first, &self.path) { self.check_blocks(name, source) } else { Ok(()) };
+            return if is_same(&first, &self.path) {
+                self.check_blocks(name, source)
+            } else {
+                Ok(())
+            };
         }
         let (file, source) = (file.replace("%%", "%"), source.replace("%%", "%"));
         let opened;
         let input = if file == "." {
             self
         } else {
-            let path =
-                beside_link(&self.path, &file, "HDF5_VDS_PREFIX").ok_or_else(|| gone(format!("{file:?}, which is missing")))?;
-            opened = Input::open(&path).map_err(|error| gone(format!("{file:?}, which cannot be opened ({error})")))?;
+            let path = beside_link(&self.path, &file, "HDF5_VDS_PREFIX")
+                .ok_or_else(|| gone(format!("{file:?}, which is missing")))?;
+            opened = Input::open(&path)
+                .map_err(|error| gone(format!("{file:?}, which cannot be opened ({error})")))?;
             &opened
         };
-        let found = input.find(&source).map_err(|error| gone(format!("{source} of {file:?}, which cannot be read ({error})")))?;
-        let dataset = found.ok_or_else(|| gone(format!("{source} of {file:?}, which has no dataset of that name")))?;
+        let found = input.find(&source).map_err(|error| {
+            gone(format!("{source} of {file:?}, which cannot be read ({error})"))
+        })?;
+        let dataset = found.ok_or_else(|| {
+            gone(format!("{source} of {file:?}, which has no dataset of that name"))
+        })?;
         if is_same(&input.path, &self.path) {
             self.check_own(name, &source, &dataset)?;
         }
         let shape = dataset.shape();
-        if let Some(wanted) = reaches.as_ref().filter(|wanted| shape.iter().zip(*wanted).any(|(size, wanted)| size < wanted)) {
-            let found = format!("{source} of {file:?}, of which {wanted:?} values are needed but only {shape:?} exist");
+        if let Some(wanted) = reaches
+            .as_ref()
+            .filter(|wanted| shape.iter().zip(*wanted).any(|(size, wanted)| size < wanted))
+        {
+            let found = format!(
+                "{source} of {file:?}, of which {wanted:?} values are needed but only {shape:?} exist"
+            );
             return Err(gone(found));
         }
         input.check(&source, &dataset, depth + 1)
     }
 
-    /// Checks every dataset of this file that matches a pattern; HDF5 counts up until there is none.
+    /// Checks every dataset of this file that matches a pattern; HDF5 counts up until there is
+    /// none.
     fn check_blocks(&self, name: &str, pattern: &str) -> Result<()> {
         for block in 0usize.. {
             let source = pattern.replace("%b", &block.to_string()).replace("%%", "%");
@@ -115,8 +155,8 @@ impl Input {
         Ok(())
     }
 
-    /// Checks that a source in the file of the virtual dataset is really in that file. If a link leads
-    /// from there into another file, HDF5 2.2.0 can crash when it reads the virtual dataset.
+    /// Checks that a source in the file of the virtual dataset is really in that file. If a link
+    /// leads from there into another file, HDF5 2.2.0 can crash when it reads the virtual dataset.
     fn check_own(&self, name: &str, source: &str, dataset: &Dataset) -> Result<()> {
         let found = PathBuf::from(dataset.filename());
         if is_same(&found, &self.path) {
@@ -125,14 +165,20 @@ impl Input {
         Err(self.mismatch(
             name,
             format!("its source {source} in this file"),
-            format!("a link from there to {}, from which HDF5 cannot read virtual data safely", found.display()),
+            format!(
+                "a link from there to {}, from which HDF5 cannot read virtual data safely",
+                found.display()
+            ),
             "name that file as the source of the virtual dataset, or write the data into this one",
         ))
     }
 
     fn check_chunks(&self, name: &str, dataset: &Dataset) -> Result<()> {
-        let (Some(chunk), Some(written)) = (dataset.chunk(), dataset.num_chunks()) else { return Ok(()) };
-        let counts = dataset.shape().into_iter().zip(&chunk).map(|(size, chunk)| size.div_ceil(*chunk));
+        let (Some(chunk), Some(written)) = (dataset.chunk(), dataset.num_chunks()) else {
+            return Ok(());
+        };
+        let counts =
+            dataset.shape().into_iter().zip(&chunk).map(|(size, chunk)| size.div_ceil(*chunk));
         let wanted = counts.fold(1usize, usize::saturating_mul);
         match written < wanted {
             true => Err(self.never_written(name, format!("{written} of its {wanted} chunks"))),
@@ -162,7 +208,8 @@ fn first_of_pattern(beside: &Path, pattern: &str) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    /// Reading such a source through a virtual dataset can crash the process, so only the check is tested.
+    /// Reading such a source through a virtual dataset can crash the process, so only the check is
+    /// tested.
     #[test]
     fn a_source_behind_an_external_link_is_not_of_this_file() {
         let folder = tempfile::tempdir().unwrap();
@@ -177,12 +224,16 @@ mod tests {
         file.close().unwrap();
 
         let input = Input::open(&path).unwrap();
-        let check = |source: &str| input.check_own("responses", source, &input.find(source).unwrap().unwrap());
+        let check = |source: &str| {
+            input.check_own("responses", source, &input.find(source).unwrap().unwrap())
+        };
         check("block0").unwrap();
         for source in ["block1", "soft"] {
             let error = check(source).unwrap_err().to_string();
             assert!(
-                ["responses", &format!("source {source} in this file"), "other.h5"].iter().all(|part| error.contains(part)),
+                ["responses", &format!("source {source} in this file"), "other.h5"]
+                    .iter()
+                    .all(|part| error.contains(part)),
                 "{error}"
             );
         }

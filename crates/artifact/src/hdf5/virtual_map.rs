@@ -5,9 +5,12 @@
 use hdf5::plist::DatasetCreate;
 use hdf5_sys::h5i::hid_t;
 use hdf5_sys::h5p::{
-    H5Pget_virtual_count, H5Pget_virtual_dsetname, H5Pget_virtual_filename, H5Pget_virtual_srcspace, H5Pget_virtual_vspace,
+    H5Pget_virtual_count, H5Pget_virtual_dsetname, H5Pget_virtual_filename,
+    H5Pget_virtual_srcspace, H5Pget_virtual_vspace,
 };
-use hdf5_sys::h5s::{H5Sclose, H5Sget_select_bounds, H5Sget_select_npoints, H5Sget_simple_extent_ndims};
+use hdf5_sys::h5s::{
+    H5Sclose, H5Sget_select_bounds, H5Sget_select_npoints, H5Sget_simple_extent_ndims,
+};
 use std::os::raw::c_char;
 use std::ptr::null_mut;
 
@@ -57,7 +60,9 @@ fn part(list: hid_t, index: usize) -> hdf5::Result<Part> {
 
 /// Reads a string that HDF5 writes into a buffer, after asking for its length.
 fn text(write: impl Fn(*mut c_char, usize) -> isize) -> hdf5::Result<String> {
-    let Ok(length) = usize::try_from(write(null_mut(), 0)) else { return Err(hdf5::Error::query()?) };
+    let Ok(length) = usize::try_from(write(null_mut(), 0)) else {
+        return Err(hdf5::Error::query()?);
+    };
     let mut bytes = vec![0u8; length + 1];
     if write(bytes.as_mut_ptr().cast(), bytes.len()) < 0 {
         return Err(hdf5::Error::query()?);

@@ -79,7 +79,10 @@ impl<'a> Pickle<'a> {
         Item { pickle: self, place }
     }
 
-    fn items<'p>(&'p self, places: &'p [usize]) -> impl ExactSizeIterator<Item = Item<'p, 'a>> + Clone {
+    fn items<'p>(
+        &'p self,
+        places: &'p [usize],
+    ) -> impl ExactSizeIterator<Item = Item<'p, 'a>> + Clone {
         places.iter().map(|place| self.item(*place))
     }
 }
@@ -92,9 +95,12 @@ impl<'p, 'a> Item<'p, 'a> {
     /// Keys and values of a dictionary in the order written; `None` for any other object.
     pub fn entries(self) -> Option<Vec<(Item<'p, 'a>, Item<'p, 'a>)>> {
         match self.object() {
-            Object::Dict(entries) => {
-                Some(entries.iter().map(|(key, value)| (self.pickle.item(*key), self.pickle.item(*value))).collect())
-            }
+            Object::Dict(entries) => Some(
+                entries
+                    .iter()
+                    .map(|(key, value)| (self.pickle.item(*key), self.pickle.item(*value)))
+                    .collect(),
+            ),
             Object::Pairs(list) => {
                 let pair = |pair: Item<'p, 'a>| {
                     let mut parts = pair.items().ok()?;
@@ -111,13 +117,17 @@ impl<'p, 'a> Item<'p, 'a> {
     /// # Errors
     /// Returns [`Problem`] if this is not a dictionary or lacks the key.
     pub fn entry(self, key: &str) -> Result<Item<'p, 'a>> {
-        let Some(entries) = self.entries() else { return problem("a dictionary", self.describe(), Fault::Damaged) };
+        let Some(entries) = self.entries() else {
+            return problem("a dictionary", self.describe(), Fault::Damaged);
+        };
         // The last value written counts.
         match entries.iter().rev().find(|(name, _)| name.text() == Some(key)) {
             Some((_, value)) => Ok(*value),
             None => {
-                let keys: Vec<&str> = entries.iter().filter_map(|(name, _)| name.text()).take(6).collect();
-                let found = if keys.is_empty() { "none with a name".to_owned() } else { keys.join(", ") };
+                let keys: Vec<&str> =
+                    entries.iter().filter_map(|(name, _)| name.text()).take(6).collect();
+                let found =
+                    if keys.is_empty() { "none with a name".to_owned() } else { keys.join(", ") };
                 problem(format!("an entry {key:?}"), found, Fault::Damaged)
             }
         }
@@ -193,11 +203,16 @@ impl<'p, 'a> Item<'p, 'a> {
         let bytes = match self.call() {
             Some(("_codecs.encode", _)) => {
                 let letters = self.text().unwrap_or_default().chars();
-                letters.map(|letter| u8::try_from(u32::from(letter)).ok()).collect::<Option<Vec<u8>>>()
+                letters
+                    .map(|letter| u8::try_from(u32::from(letter)).ok())
+                    .collect::<Option<Vec<u8>>>()
             }
             _ => None,
         };
-        bytes.map_or_else(|| problem("bytes", self.describe(), Fault::Damaged), |bytes| Ok(Cow::Owned(bytes)))
+        bytes.map_or_else(
+            || problem("bytes", self.describe(), Fault::Damaged),
+            |bytes| Ok(Cow::Owned(bytes)),
+        )
     }
 
     /// The name of a function or type, such as `numpy.dtype`.
@@ -246,7 +261,9 @@ impl<'p, 'a> Item<'p, 'a> {
             Object::Tuple(items) => format!("a tuple of {}", items.len()),
             Object::Dict(_) | Object::Pairs(_) => "a dictionary".into(),
             Object::Global(name) => name.clone(),
-            Object::Made { .. } => format!("an object made by {}", self.call().map_or("a call", |(name, _)| name)),
+            Object::Made { .. } => {
+                format!("an object made by {}", self.call().map_or("a call", |(name, _)| name))
+            }
             Object::Elsewhere(_) => "an object outside of the pickle".into(),
         }
     }
@@ -280,7 +297,10 @@ mod tests {
         assert_eq!(pickle.root().entry("labels").unwrap().integers().unwrap(), [6, 300, -1]);
         assert_eq!(pickle.root().entry("filenames").unwrap().texts().unwrap(), ["a"]);
         let error = pickle.root().entry("data").unwrap_err();
-        assert_eq!((error.expected.as_str(), error.found.as_str()), ("an entry \"data\"", "labels, filenames"));
+        assert_eq!(
+            (error.expected.as_str(), error.found.as_str()),
+            ("an entry \"data\"", "labels, filenames")
+        );
         assert_eq!(parse(&bytes[..40]).unwrap_err().fault, Fault::Cut);
     }
 

@@ -4,7 +4,8 @@ use super::{Fault, Result, problem};
 use std::collections::HashMap;
 
 /// Dictionary types of Python's standard library, which are read as dictionaries.
-const DICTIONARIES: [&str; 3] = ["collections.OrderedDict", "collections.defaultdict", "collections.Counter"];
+const DICTIONARIES: [&str; 3] =
+    ["collections.OrderedDict", "collections.defaultdict", "collections.Counter"];
 
 /// One object, which refers to others by index.
 #[derive(Clone, Debug)]
@@ -41,12 +42,22 @@ struct Reader<'a, 'k> {
 }
 
 /// Returns all objects, the index of the top-level one, and the bytes after the pickle.
-pub(super) fn read<'a>(bytes: &'a [u8], known: &dyn Fn(&str) -> bool) -> Result<(Vec<Object<'a>>, usize, &'a [u8])> {
+pub(super) fn read<'a>(
+    bytes: &'a [u8],
+    known: &dyn Fn(&str) -> bool,
+) -> Result<(Vec<Object<'a>>, usize, &'a [u8])> {
     if bytes.first() != Some(&0x80) {
         let found = format!("{} bytes of something else", bytes.len());
         return problem("a Python pickle of protocol 2 or later", found, Fault::Damaged);
     }
-    let mut reader = Reader { rest: bytes, known, objects: vec![], stack: vec![], marks: vec![], memo: HashMap::new() };
+    let mut reader = Reader {
+        rest: bytes,
+        known,
+        objects: vec![],
+        stack: vec![],
+        marks: vec![],
+        memo: HashMap::new(),
+    };
     while reader.step()? {}
     let root = reader.pop()?;
     Ok((reader.objects, root, reader.rest))
@@ -99,7 +110,10 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn last(&self) -> Result<usize> {
-        self.stack.last().copied().map_or_else(|| problem("an object on the stack", "none", Fault::Damaged), Ok)
+        self.stack
+            .last()
+            .copied()
+            .map_or_else(|| problem("an object on the stack", "none", Fault::Damaged), Ok)
     }
 
     fn since_mark(&mut self) -> Result<Vec<usize>> {
@@ -120,7 +134,11 @@ impl<'a> Reader<'a, '_> {
 
     fn global(&mut self, name: String) -> Result<()> {
         if !(self.known)(&name) {
-            return problem("only numbers, strings and arrays", format!("a call of {name}"), Fault::Program);
+            return problem(
+                "only numbers, strings and arrays",
+                format!("a call of {name}"),
+                Fault::Program,
+            );
         }
         self.push(Object::Global(name));
         Ok(())
@@ -155,7 +173,9 @@ impl<'a> Reader<'a, '_> {
     fn insert(&mut self, items: &[usize]) -> Result<()> {
         let dict = self.last()?;
         match &mut self.objects[dict] {
-            Object::Dict(entries) => entries.extend(items.as_chunks::<2>().0.iter().map(|[key, value]| (*key, *value))),
+            Object::Dict(entries) => {
+                entries.extend(items.as_chunks::<2>().0.iter().map(|[key, value]| (*key, *value)))
+            }
             _ => return problem("a dictionary to write into", "another object", Fault::Damaged),
         }
         Ok(())
@@ -200,7 +220,8 @@ impl<'a> Reader<'a, '_> {
             0x8a => {
                 let [size] = self.number()?;
                 let bytes = self.take(size.into())?;
-                let mut wide = [if bytes.last().is_some_and(|byte| *byte > 127) { 255 } else { 0 }; 8];
+                let mut wide =
+                    [if bytes.last().is_some_and(|byte| *byte > 127) { 255 } else { 0 }; 8];
                 self.push(match wide.get_mut(..bytes.len()) {
                     Some(low) => {
                         low.copy_from_slice(bytes);
@@ -301,7 +322,13 @@ impl<'a> Reader<'a, '_> {
                     _ => return problem("an object to give a state to", "another", Fault::Damaged),
                 }
             }
-            other => return problem("an instruction of data", format!("instruction {other:#04x}"), Fault::Damaged),
+            other => {
+                return problem(
+                    "an instruction of data",
+                    format!("instruction {other:#04x}"),
+                    Fault::Damaged,
+                );
+            }
         }
         Ok(true)
     }

@@ -26,7 +26,8 @@ pub fn folder<E: From<FileError>>(
     // All files are written before any is synced, so the file system can write them out together.
     sync_all(temporary.path()).map_err(FileError::refused(path, "sync the new folder"))?;
     if fs::symlink_metadata(path).is_err() {
-        fs::rename(temporary.path(), path).map_err(FileError::refused(path, "put the new folder into place"))?;
+        fs::rename(temporary.path(), path)
+            .map_err(FileError::refused(path, "put the new folder into place"))?;
         temporary.was_renamed();
     } else if let Err(error) = exchange(temporary.path(), path) {
         if !is_no_answer(&error) {
@@ -50,7 +51,8 @@ fn step_aside(new: &Path, path: &Path) -> Result<()> {
     fs::rename(path, &aside).map_err(FileError::refused(path, "move the old folder aside"))?;
     if let Err(error) = fs::rename(new, path) {
         fs::rename(&aside, path).map_err(|error| {
-            FileError::refused(path, "put the old folder back")(error).advise(format!("it is now at {}", aside.display()))
+            FileError::refused(path, "put the old folder back")(error)
+                .advise(format!("it is now at {}", aside.display()))
         })?;
         return Err(FileError::refused(path, "put the new folder into place")(error));
     }

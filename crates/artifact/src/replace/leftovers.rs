@@ -56,15 +56,18 @@ impl Mark {
     /// Parses a temporary name into its mark, its kind and the name of its target.
     fn of(name: &OsStr) -> Option<(Self, Kind, OsString)> {
         let hidden = name.as_bytes().strip_prefix(b".")?;
-        let before = |end: usize| Some((&hidden[..end], std::str::from_utf8(hidden.get(end + 1..)?).ok()?));
+        let before =
+            |end: usize| Some((&hidden[..end], std::str::from_utf8(hidden.get(end + 1..)?).ok()?));
         let (front, ending) = before(hidden.iter().rposition(|byte| *byte == b'.')?)?;
         let kind = [Kind::Partial, Kind::Aside].into_iter().find(|kind| kind.ending() == ending)?;
         let dot = front.iter().rposition(|byte| *byte == b'.')?;
         let (target, mark) = (&front[..dot], std::str::from_utf8(&front[dot + 1..]).ok()?);
         let mut parts = mark.split('-');
-        let (place, process, number) = (parts.next()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        let (place, process, number) =
+            (parts.next()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
         let mark = Self { place: place.to_owned(), process, number };
-        (parts.next().is_none() && !target.is_empty()).then(|| (mark, kind, OsString::from_vec(target.to_vec())))
+        (parts.next().is_none() && !target.is_empty())
+            .then(|| (mark, kind, OsString::from_vec(target.to_vec())))
     }
 
     /// Whether the process is known to have ended.
@@ -83,7 +86,8 @@ fn place() -> Option<&'static str> {
     static PLACE: OnceLock<Option<String>> = OnceLock::new();
     let read = || -> Option<String> {
         // A container may see the /proc of its host, where process numbers differ.
-        if fs::read_link("/proc/self").ok()?.as_os_str() != std::process::id().to_string().as_str() {
+        if fs::read_link("/proc/self").ok()?.as_os_str() != std::process::id().to_string().as_str()
+        {
             return None;
         }
         let mut hasher = Hasher::default();
@@ -117,10 +121,13 @@ pub fn sweep(folder: &Path) -> Result<()> {
             if let Err(error) = fs::rename(&path, &target)
                 && fs::symlink_metadata(&target).is_err()
             {
-                return Err(FileError::refused(&target, format!("put {} back", path.display()))(error));
+                return Err(FileError::refused(&target, format!("put {} back", path.display()))(
+                    error,
+                ));
             }
         } else {
-            remove(&path).map_err(FileError::refused(&path, "remove the leftovers of a killed writer"))?;
+            remove(&path)
+                .map_err(FileError::refused(&path, "remove the leftovers of a killed writer"))?;
         }
     }
     Ok(())
@@ -139,7 +146,11 @@ mod tests {
     }
 
     fn mark(process: u32) -> Mark {
-        Mark { place: place().expect("a Linux machine tells its place").to_owned(), process, number: 0 }
+        Mark {
+            place: place().expect("a Linux machine tells its place").to_owned(),
+            process,
+            number: 0,
+        }
     }
 
     #[test]
@@ -150,7 +161,14 @@ mod tests {
         assert_eq!(name.parent(), Some(Path::new("runs")));
         let read = Mark::of(name.file_name().unwrap()).unwrap();
         assert_eq!(read, (mark, Kind::Aside, "last.epoch-7.safetensors".into()));
-        for other in ["results.json", ".hidden", ".a.partial", ".a.b-1.partial", ".a.b-1-2-3.partial", ".a.b-x-2.partial"] {
+        for other in [
+            "results.json",
+            ".hidden",
+            ".a.partial",
+            ".a.b-1.partial",
+            ".a.b-1-2-3.partial",
+            ".a.b-x-2.partial",
+        ] {
             assert_eq!(Mark::of(OsStr::new(other)), None, "{other}");
         }
     }
@@ -162,7 +180,8 @@ mod tests {
         let far = Mark { place: "0123456789ab".into(), ..mark(dead()) };
         let unknown = Mark { place: UNKNOWN_PLACE.into(), ..mark(dead()) };
         let mut other = Command::new("sleep").arg("600").spawn().unwrap();
-        let kept = [mark(std::process::id()), mark(other.id()), far, unknown].map(|mark| mark.beside(&target, Kind::Partial));
+        let kept = [mark(std::process::id()), mark(other.id()), far, unknown]
+            .map(|mark| mark.beside(&target, Kind::Partial));
         kept.iter().for_each(|path| fs::write(path, "x").unwrap());
         let gone = [mark(dead()), mark(dead())].map(|mark| mark.beside(&target, Kind::Partial));
         fs::write(&gone[0], "x").unwrap();
@@ -199,7 +218,11 @@ mod tests {
         let Mark { place, process, number } = Mark::new();
         // Other tests in this process run at the same time, so the next number is not known.
         for number in number..number + 100 {
-            fs::write(Mark { place: place.clone(), process, number }.beside(&target, Kind::Partial), "old").unwrap();
+            fs::write(
+                Mark { place: place.clone(), process, number }.beside(&target, Kind::Partial),
+                "old",
+            )
+            .unwrap();
         }
         crate::replace::bytes(&target, b"new").unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"new");

@@ -29,7 +29,8 @@ use temporary::Temporary;
 /// Returns [`FileError`] if the file system refuses an operation; the file at `path` is kept.
 pub fn bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     file(path, |temporary| {
-        let written = File::options().write(true).open(temporary).and_then(|mut file| file.write_all(bytes));
+        let written =
+            File::options().write(true).open(temporary).and_then(|mut file| file.write_all(bytes));
         // The message should not show the name of the temporary file.
         written.map_err(FileError::refused(path, "write"))
     })
@@ -64,7 +65,9 @@ pub fn with_finished(path: &Path, finished: &Path) -> Result<()> {
 
 fn put(from: &Path, path: &Path) -> Result<()> {
     // Opened again, since the writer may have replaced it.
-    File::open(from).and_then(|file| file.sync_all()).map_err(FileError::refused(path, "sync the new file"))?;
+    File::open(from)
+        .and_then(|file| file.sync_all())
+        .map_err(FileError::refused(path, "sync the new file"))?;
     fs::rename(from, path).map_err(FileError::refused(path, "put the new file into place"))?;
     sync_folder(path)
 }
@@ -80,7 +83,10 @@ fn sync_folder(path: &Path) -> Result<()> {
 }
 
 fn is_no_answer(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported | ErrorKind::PermissionDenied)
+    matches!(
+        error.kind(),
+        ErrorKind::InvalidInput | ErrorKind::Unsupported | ErrorKind::PermissionDenied
+    )
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -92,8 +98,10 @@ mod tests {
     use super::*;
 
     fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<String> =
-            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
         names.sort();
         names
     }
@@ -108,7 +116,10 @@ mod tests {
             Err(FileError::refused(temporary, "go on")("no more"))
         });
         assert!(failed.unwrap_err().to_string().contains("no more"));
-        assert_eq!((fs::read(&path).unwrap(), names(folder.path())), (b"old".to_vec(), vec!["results.json".to_owned()]));
+        assert_eq!(
+            (fs::read(&path).unwrap(), names(folder.path())),
+            (b"old".to_vec(), vec!["results.json".to_owned()])
+        );
     }
 
     #[test]
@@ -118,7 +129,10 @@ mod tests {
         bytes(&path, b"old").unwrap();
         let panics = || file::<FileError>(&path, |_| panic!("a bug of the caller"));
         assert!(std::panic::catch_unwind(panics).is_err());
-        assert_eq!((fs::read(&path).unwrap(), names(folder.path())), (b"old".to_vec(), vec!["results.json".to_owned()]));
+        assert_eq!(
+            (fs::read(&path).unwrap(), names(folder.path())),
+            (b"old".to_vec(), vec!["results.json".to_owned()])
+        );
     }
 
     #[test]
@@ -149,13 +163,17 @@ mod tests {
     #[test]
     fn a_file_that_was_gone_on_with_comes_into_place() {
         let folder = tempfile::tempdir().unwrap();
-        let (path, own) = (folder.path().join("matrix.h5"), folder.path().join("matrix.h5.unfinished"));
+        let (path, own) =
+            (folder.path().join("matrix.h5"), folder.path().join("matrix.h5.unfinished"));
         bytes(&path, b"old").unwrap();
         assert!(with_finished(&path, &own).is_err());
         assert_eq!(fs::read(&path).unwrap(), b"old");
         fs::write(&own, "whole").unwrap();
         with_finished(&path, &own).unwrap();
-        assert_eq!((fs::read(&path).unwrap(), names(folder.path())), (b"whole".to_vec(), vec!["matrix.h5".to_owned()]));
+        assert_eq!(
+            (fs::read(&path).unwrap(), names(folder.path())),
+            (b"whole".to_vec(), vec!["matrix.h5".to_owned()])
+        );
     }
 
     #[test]

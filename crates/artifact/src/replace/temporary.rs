@@ -13,14 +13,17 @@ pub(super) struct Temporary(PathBuf);
 impl Temporary {
     /// Creates an empty file with the permissions of any new file.
     pub(super) fn file(target: &Path) -> Result<Self> {
-        let create = |path: &Path| fs::File::options().write(true).create_new(true).open(path).map(drop);
-        Self::create(target, create).map_err(FileError::refused(target, "create a temporary file next to it"))
+        let create =
+            |path: &Path| fs::File::options().write(true).create_new(true).open(path).map(drop);
+        Self::create(target, create)
+            .map_err(FileError::refused(target, "create a temporary file next to it"))
     }
 
     /// Creates an empty folder.
     pub(super) fn folder(target: &Path) -> Result<Self> {
         let create = |path: &Path| fs::create_dir(path);
-        Self::create(target, create).map_err(FileError::refused(target, "create a temporary folder next to it"))
+        Self::create(target, create)
+            .map_err(FileError::refused(target, "create a temporary folder next to it"))
     }
 
     fn create(target: &Path, create: impl Fn(&Path) -> io::Result<()>) -> io::Result<Self> {

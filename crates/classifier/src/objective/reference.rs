@@ -1,5 +1,5 @@
-//! A reference implementation of the joint loss in f64, written for clarity. It shares nothing with the code under test
-//! except the names of tensors.
+//! A reference implementation of the joint loss in f64, written for clarity. It shares nothing with
+//! the code under test except the names of tensors.
 
 use crate::ResNet;
 use std::collections::HashMap;
@@ -47,7 +47,11 @@ impl Images {
     pub(super) fn centered_cosine(&self, first: usize, second: usize, center: &[f64]) -> f64 {
         let centered = |b: usize| -> Vec<f64> {
             let area = self.dims[2] * self.dims[3];
-            self.image(b).iter().enumerate().map(|(place, value)| value - center[place / area]).collect()
+            self.image(b)
+                .iter()
+                .enumerate()
+                .map(|(place, value)| value - center[place / area])
+                .collect()
         };
         let (u, v) = (centered(first), centered(second));
         let dot = |u: &[f64], v: &[f64]| u.iter().zip(v).map(|(u, v)| u * v).sum::<f64>();
@@ -65,12 +69,25 @@ pub(super) struct Network {
 impl Network {
     pub(super) fn of(network: &ResNet) -> Self {
         let wide = |tensor: &candle_core::Tensor| -> Vec<f64> {
-            tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f64::from).collect()
+            tensor
+                .flatten_all()
+                .unwrap()
+                .to_vec1::<f32>()
+                .unwrap()
+                .into_iter()
+                .map(f64::from)
+                .collect()
         };
         Self {
             blocks: network.config().blocks.clone(),
-            shapes: network.named().map(|(slot, _)| (slot.name.clone(), slot.shape.clone())).collect(),
-            values: network.named().map(|(slot, tensor)| (slot.name.clone(), wide(tensor))).collect(),
+            shapes: network
+                .named()
+                .map(|(slot, _)| (slot.name.clone(), slot.shape.clone()))
+                .collect(),
+            values: network
+                .named()
+                .map(|(slot, tensor)| (slot.name.clone(), wide(tensor)))
+                .collect(),
         }
     }
 
@@ -89,11 +106,13 @@ impl Network {
                         for i in 0..from {
                             for ky in 0..kernel {
                                 for kx in 0..kernel {
-                                    let (r, c) =
-                                        ((row * stride + ky).wrapping_sub(padding), (column * stride + kx).wrapping_sub(padding));
+                                    let (r, c) = (
+                                        (row * stride + ky).wrapping_sub(padding),
+                                        (column * stride + kx).wrapping_sub(padding),
+                                    );
                                     if r < height && c < width {
-                                        sum +=
-                                            weight[((o * from + i) * kernel + ky) * kernel + kx] * x.values[x.place(b, i, r, c)];
+                                        sum += weight[((o * from + i) * kernel + ky) * kernel + kx]
+                                            * x.values[x.place(b, i, r, c)];
                                     }
                                 }
                             }
@@ -109,14 +128,17 @@ impl Network {
 
     /// Batch norm with the batch's own statistics.
     fn norm(&self, name: &str, mut x: Images) -> Images {
-        let (scale, shift) = (&self.values[&format!("{name}.weight")], &self.values[&format!("{name}.bias")]);
+        let (scale, shift) =
+            (&self.values[&format!("{name}.weight")], &self.values[&format!("{name}.bias")]);
         for c in 0..x.dims[1] {
             let places = x.channel(c);
             let count = places.len() as f64;
             let mean = places.iter().map(|place| x.values[*place]).sum::<f64>() / count;
-            let variance = places.iter().map(|place| (x.values[*place] - mean).powi(2)).sum::<f64>() / count;
+            let variance =
+                places.iter().map(|place| (x.values[*place] - mean).powi(2)).sum::<f64>() / count;
             for place in places {
-                x.values[place] = (x.values[place] - mean) / (variance + 1e-5).sqrt() * scale[c] + shift[c];
+                x.values[place] =
+                    (x.values[place] - mean) / (variance + 1e-5).sqrt() * scale[c] + shift[c];
             }
         }
         x
@@ -132,10 +154,14 @@ impl Network {
             for block in 0..*blocks {
                 let name = |part: &str| format!("stages.{stage}.{block}.{part}");
                 let stride = if stage > 0 && block == 0 { 2 } else { 1 };
-                let inner = relu(self.norm(&name("bn1"), self.conv(&name("conv1.weight"), &x, stride)));
+                let inner =
+                    relu(self.norm(&name("bn1"), self.conv(&name("conv1.weight"), &x, stride)));
                 let mut y = self.norm(&name("bn2"), self.conv(&name("conv2.weight"), &inner, 1));
                 let around = if self.shapes.contains_key(&name("shortcut.0.weight")) {
-                    self.norm(&name("shortcut.1"), self.conv(&name("shortcut.0.weight"), &x, stride))
+                    self.norm(
+                        &name("shortcut.1"),
+                        self.conv(&name("shortcut.0.weight"), &x, stride),
+                    )
                 } else {
                     x
                 };
@@ -155,8 +181,12 @@ impl Network {
         let channels = last.dims[1];
         let mut loss = 0.0;
         for (b, label) in labels.iter().enumerate() {
-            let pooled: Vec<f64> = last.image(b).chunks(16).map(|plane| plane.iter().sum::<f64>() / 16.0).collect();
-            let score = |class: usize| bias[class] + (0..channels).map(|c| weight[class * channels + c] * pooled[c]).sum::<f64>();
+            let pooled: Vec<f64> =
+                last.image(b).chunks(16).map(|plane| plane.iter().sum::<f64>() / 16.0).collect();
+            let score = |class: usize| {
+                bias[class]
+                    + (0..channels).map(|c| weight[class * channels + c] * pooled[c]).sum::<f64>()
+            };
             let sum: f64 = (0..bias.len()).map(|class| score(class).exp()).sum();
             loss += sum.ln() - score(*label as usize);
         }
@@ -164,7 +194,12 @@ impl Network {
     }
 
     /// Mean of (arctanh S - arctanh target)^2 for features centered by `centers`.
-    pub(super) fn similarity_loss(&self, images: &Images, target: &[f32], centers: &[Vec<f64>]) -> f64 {
+    pub(super) fn similarity_loss(
+        &self,
+        images: &Images,
+        target: &[f32],
+        centers: &[Vec<f64>],
+    ) -> f64 {
         let layers = self.layer_outputs(images);
         let powers: Vec<f64> = self.values["gamma"].iter().map(|logit| logit.exp()).collect();
         let pairs = target.len();
@@ -172,7 +207,8 @@ impl Network {
         for (pair, target) in target.iter().enumerate() {
             let mut similarity = 0.0;
             for ((layer, center), power) in layers.iter().zip(centers).zip(&powers) {
-                similarity += power / powers.iter().sum::<f64>() * layer.centered_cosine(pair, pairs + pair, center);
+                similarity += power / powers.iter().sum::<f64>()
+                    * layer.centered_cosine(pair, pairs + pair, center);
             }
             loss += (similarity.atanh() - f64::from(*target).atanh()).powi(2);
         }

@@ -13,11 +13,19 @@ const ALPHA: f64 = 20.0;
 
 /// A tiny network with all tensors random, so that none escapes a test.
 fn network() -> ResNet {
-    let config = NetConfig { blocks: vec![1, 1], base_channels: 2, input_channels: 1, classes: 3, blur: None };
+    let config = NetConfig {
+        blocks: vec![1, 1],
+        base_channels: 2,
+        input_channels: 1,
+        classes: 3,
+        blur: None,
+    };
     let mut generator = ChaCha8Rng::seed_from_u64(4);
     ResNet::assemble(&config, 0, |slot| {
         let base = if slot.name.ends_with(".weight") && slot.shape.len() == 1 { 1.0 } else { 0.0 };
-        let values = (0..slot.shape.iter().product()).map(|_| base + generator.random_range(-0.5f32..0.5)).collect();
+        let values = (0..slot.shape.iter().product())
+            .map(|_| base + generator.random_range(-0.5f32..0.5))
+            .collect();
         Ok(Tensor::from_vec(values, slot.shape.as_slice(), &Device::Cpu)?)
     })
     .unwrap()
@@ -33,15 +41,23 @@ fn images(dims: [usize; 4], seed: u64) -> (Tensor, Images) {
 /// A training configuration for this network, otherwise default.
 fn config_of(network: &ResNet) -> TrainConfig {
     let net = network.config();
-    TrainConfig { blocks: net.blocks.clone(), base_channels: net.base_channels, ..TrainConfig::default() }
+    TrainConfig {
+        blocks: net.blocks.clone(),
+        base_channels: net.base_channels,
+        ..TrainConfig::default()
+    }
 }
 
 /// Centers after batches of pairs, starting at zero.
 fn reference_centers(network: &reference::Network, batches: &[&Images]) -> Vec<Vec<f64>> {
-    let mut centers: Vec<Vec<f64>> = network.layer_outputs(batches[0]).iter().map(|layer| vec![0.0; layer.dims[1]]).collect();
+    let mut centers: Vec<Vec<f64>> =
+        network.layer_outputs(batches[0]).iter().map(|layer| vec![0.0; layer.dims[1]]).collect();
     for batch in batches {
         for (center, layer) in centers.iter_mut().zip(network.layer_outputs(batch)) {
-            center.iter_mut().zip(layer.channel_means()).for_each(|(center, mean)| *center = 0.9 * *center + 0.1 * mean);
+            center
+                .iter_mut()
+                .zip(layer.channel_means())
+                .for_each(|(center, mean)| *center = 0.9 * *center + 0.1 * mean);
         }
     }
     centers
@@ -55,26 +71,33 @@ fn the_joint_loss_and_its_gradient_are_those_of_the_formula() {
     let (earlier, wide_earlier) = images([6, 1, 6, 10], 2);
     let (stimuli, wide_stimuli) = images([6, 1, 6, 10], 3);
     let (labels, target) = ([0u32, 2, 1, 1], [0.3f32, -0.2, 0.05]);
-    let batch = |images: Tensor| PairBatch { images, target: Tensor::new(&target, &Device::Cpu).unwrap(), first: 0 };
+    let batch = |images: Tensor| PairBatch {
+        images,
+        target: Tensor::new(&target, &Device::Cpu).unwrap(),
+        first: 0,
+    };
 
     let mut centers = Centers::default();
     let config = config_of(&network);
     pair_similarity(&network, &batch(earlier), &config, &mut centers).unwrap();
     let pairs = pair_similarity(&network, &batch(stimuli), &config, &mut centers).unwrap();
-    let classified = classification(&network, &labeled, &Tensor::new(&labels, &Device::Cpu).unwrap()).unwrap();
+    let classified =
+        classification(&network, &labeled, &Tensor::new(&labels, &Device::Cpu).unwrap()).unwrap();
     let joint = (classified.loss + pairs.loss.affine(ALPHA, 0.0).unwrap()).unwrap();
 
     // Centers are not differentiated: keep them fixed while parameters are perturbed.
     let fixed = reference_centers(&naive, &[&wide_earlier, &wide_stimuli]);
     let loss = |network: &reference::Network| {
-        network.cross_entropy(&wide_labeled, &labels) + ALPHA * network.similarity_loss(&wide_stimuli, &target, &fixed)
+        network.cross_entropy(&wide_labeled, &labels)
+            + ALPHA * network.similarity_loss(&wide_stimuli, &target, &fixed)
     };
     let (expected, found) = (loss(&naive), f64::from(joint.to_scalar::<f32>().unwrap()));
     assert!((found - expected).abs() < 1e-5 * expected, "loss {found}, expected {expected}");
 
     let gradients = joint.backward().unwrap();
     for (_, name, variable) in &variables {
-        let found = gradients.get(variable).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let found =
+            gradients.get(variable).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let step = 1e-5;
         let expected: Vec<f64> = (0..found.len())
             .map(|index| {
@@ -91,7 +114,10 @@ fn the_joint_loss_and_its_gradient_are_those_of_the_formula() {
         let size = expected.iter().map(|value| value.abs()).fold(0.0, f64::max);
         for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
             let error = (f64::from(*found) - expected).abs();
-            assert!(error < 2e-4 * size, "{name}[{index}]: {found}, expected {expected}, largest {size}");
+            assert!(
+                error < 2e-4 * size,
+                "{name}[{index}]: {found}, expected {expected}, largest {size}"
+            );
         }
     }
 }
@@ -99,7 +125,11 @@ fn the_joint_loss_and_its_gradient_are_those_of_the_formula() {
 #[test]
 fn the_lineages_loss_is_four_times_the_papers() {
     let (stimuli, _) = images([6, 1, 6, 10], 3);
-    let pairs = PairBatch { images: stimuli, target: Tensor::new(&[0.3f32, -0.2, 0.05], &Device::Cpu).unwrap(), first: 0 };
+    let pairs = PairBatch {
+        images: stimuli,
+        target: Tensor::new(&[0.3f32, -0.2, 0.05], &Device::Cpu).unwrap(),
+        first: 0,
+    };
     let loss = |scale| {
         let config = TrainConfig { loss_scale: scale, ..config_of(&network()) };
         let found = pair_similarity(&network(), &pairs, &config, &mut Centers::default()).unwrap();
@@ -111,14 +141,24 @@ fn the_lineages_loss_is_four_times_the_papers() {
 /// Compares with PyTorch: `tests/golden/joint_step.py` made the file.
 #[test]
 fn logits_loss_and_gradients_are_those_of_pytorch() {
-    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/joint_step.safetensors"));
+    let path =
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/joint_step.safetensors"));
     let file = Archive::read(path, "make it again").unwrap();
     let tensor = |name: &str| read(&file, name, file.tensor(name).unwrap().shape()).unwrap();
-    let config = NetConfig { blocks: vec![1, 2, 1, 1], base_channels: 2, input_channels: 1, classes: 10, blur: None };
-    let fresh = ResNet::assemble(&config, 0, |slot| Ok(tensor(&format!("before.{}", slot.name)))).unwrap();
+    let config = NetConfig {
+        blocks: vec![1, 2, 1, 1],
+        base_channels: 2,
+        input_channels: 1,
+        classes: 10,
+        blur: None,
+    };
+    let fresh =
+        ResNet::assemble(&config, 0, |slot| Ok(tensor(&format!("before.{}", slot.name)))).unwrap();
     close("logits", &fresh.logits(&tensor("images")).unwrap(), &tensor("logits"), 1e-5);
 
-    for (loss_scale, loss, prefix) in [(1.0, "similarity_loss", "gradient"), (4.0, "lineage_loss", "lineage_gradient")] {
+    for (loss_scale, loss, prefix) in
+        [(1.0, "similarity_loss", "gradient"), (4.0, "lineage_loss", "lineage_gradient")]
+    {
         let (mut network, variables) = fresh.trainable().unwrap();
         let labels = tensor("labels").to_dtype(DType::U32).unwrap();
         let images = classification(&network, &tensor("images"), &labels).unwrap();
@@ -134,17 +174,25 @@ fn logits_loss_and_gradients_are_those_of_pytorch() {
         }
         let joint = (images.loss + pairs.loss.affine(ALPHA, 0.0).unwrap()).unwrap();
         let gradients = joint.backward().unwrap();
-        let variables: HashMap<String, Var> = variables.into_iter().map(|(_, name, variable)| (name, variable)).collect();
+        let variables: HashMap<String, Var> =
+            variables.into_iter().map(|(_, name, variable)| (name, variable)).collect();
         let (mut error, mut size) = (0.0, 0.0);
         for (name, variable) in &variables {
-            let (found, expected) = (gradients.get(variable).unwrap(), tensor(&format!("{prefix}.{name}")));
+            let (found, expected) =
+                (gradients.get(variable).unwrap(), tensor(&format!("{prefix}.{name}")));
             // PyTorch's own single-precision gradients are off by up to 1.3e-5 in one tensor.
             close(name, found, &expected, 2e-5);
-            let squares = |tensor: &Tensor| f64::from(tensor.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap());
+            let squares = |tensor: &Tensor| {
+                f64::from(tensor.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap())
+            };
             error += squares(&(found - &expected).unwrap());
             size += squares(&expected);
         }
-        assert!((error / size).sqrt() < 1e-5, "{prefix}: off by {} of its length", (error / size).sqrt());
+        assert!(
+            (error / size).sqrt() < 1e-5,
+            "{prefix}: off by {} of its length",
+            (error / size).sqrt()
+        );
         network.update_running(&images.statistics).unwrap();
         network.update_running(&pairs.statistics).unwrap();
         for (slot, tensor) in network.named().filter(|(slot, _)| !slot.role.learned()) {
@@ -157,16 +205,24 @@ fn logits_loss_and_gradients_are_those_of_pytorch() {
 fn layers_out_of_use_take_no_part() {
     let (stimuli, wide) = images([6, 1, 6, 10], 3);
     let target = [0.3f32, -0.2, 0.05];
-    let pairs = PairBatch { images: stimuli, target: Tensor::new(&target, &Device::Cpu).unwrap(), first: 0 };
+    let pairs = PairBatch {
+        images: stimuli,
+        target: Tensor::new(&target, &Device::Cpu).unwrap(),
+        first: 0,
+    };
     let similarity = |layers: Vec<usize>, mixture: Mixture, centering: Centering| {
-        let config = TrainConfig { layers: Some(layers), mixture, centering, ..config_of(&network()) };
+        let config =
+            TrainConfig { layers: Some(layers), mixture, centering, ..config_of(&network()) };
         let network = network().with_gamma_logits(config.gamma_logits()).unwrap();
         let found = pair_similarity(&network, &pairs, &config, &mut Centers::default()).unwrap();
         (found.similarity.to_vec1::<f32>().unwrap(), network.gamma().unwrap())
     };
     let alone = |layer| similarity(vec![layer], Mixture::Learned, Centering::Running).0;
     let (both, gamma) = similarity(vec![2, 0], Mixture::Fixed(vec![3.0, 1.0]), Centering::Running);
-    assert!((gamma[0] - 0.25).abs() < 1e-6 && gamma[1] == 0.0 && (gamma[2] - 0.75).abs() < 1e-6, "{gamma:?}");
+    assert!(
+        (gamma[0] - 0.25).abs() < 1e-6 && gamma[1] == 0.0 && (gamma[2] - 0.75).abs() < 1e-6,
+        "{gamma:?}"
+    );
     for ((both, first), last) in both.iter().zip(alone(0)).zip(alone(2)) {
         assert!((both - (0.25 * first + 0.75 * last)).abs() < 1e-6);
     }
@@ -194,6 +250,9 @@ fn close(what: &str, found: &Tensor, expected: &Tensor, tolerance: f32) {
     let (found, expected) = (values(found), values(expected));
     let size = expected.iter().fold(0.0f32, |size, value| size.max(value.abs()));
     for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
-        assert!((found - expected).abs() <= tolerance * size, "{what}[{index}]: {found}, expected {expected}, largest {size}");
+        assert!(
+            (found - expected).abs() <= tolerance * size,
+            "{what}[{index}]: {found}, expected {expected}, largest {size}"
+        );
     }
 }

@@ -44,7 +44,13 @@ enum Records {
 
 const CIFAR_10: Layout = Layout {
     folder: "cifar-10-batches-bin",
-    train: &["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"],
+    train: &[
+        "data_batch_1.bin",
+        "data_batch_2.bin",
+        "data_batch_3.bin",
+        "data_batch_4.bin",
+        "data_batch_5.bin",
+    ],
     test: "test_batch.bin",
     names: "batches.meta.txt",
     classes: 10,
@@ -98,7 +104,9 @@ pub(super) fn read_folder(path: &Path) -> Result<LabeledSplit> {
 }
 
 pub(super) fn read_archive(path: &Path) -> Result<LabeledSplit> {
-    let unpacking = |source| FileError::refused(path, "unpack")(source).advise("check that the download is complete");
+    let unpacking = |source| {
+        FileError::refused(path, "unpack")(source).advise("check that the download is complete")
+    };
     let mut folders: BTreeMap<PathBuf, BTreeMap<String, Vec<u8>>> = BTreeMap::new();
     let bytes = read(path)?;
     // A gzip file that was written in parts has one member for each.
@@ -114,7 +122,14 @@ pub(super) fn read_archive(path: &Path) -> Result<LabeledSplit> {
             let folder = place.parent().unwrap_or(Path::new("")).to_owned();
             if folders.entry(folder).or_default().insert(name, content).is_some() {
                 let advice = "pack the set again, with each file once";
-                return Err(FileError::mismatch(path, place.display().to_string(), "one such file", "two", advice).into());
+                return Err(FileError::mismatch(
+                    path,
+                    place.display().to_string(),
+                    "one such file",
+                    "two",
+                    advice,
+                )
+                .into());
             }
         }
     }
@@ -127,10 +142,14 @@ pub(super) fn read_archive(path: &Path) -> Result<LabeledSplit> {
         .collect();
     match &sets[..] {
         [] => Err(no_set(path)),
-        [(folder, layout)] => read_set(path, &Source::Archive(folders.remove(folder).unwrap_or_default()), layout),
+        [(folder, layout)] => {
+            read_set(path, &Source::Archive(folders.remove(folder).unwrap_or_default()), layout)
+        }
         several => {
-            let shown: Vec<String> =
-                several.iter().map(|(folder, layout)| folder.join(layout.test).display().to_string()).collect();
+            let shown: Vec<String> = several
+                .iter()
+                .map(|(folder, layout)| folder.join(layout.test).display().to_string())
+                .collect();
             let advice = "pack the folder of one set";
             Err(FileError::mismatch(path, "files", "one set", shown.join(" and "), advice).into())
         }
@@ -160,7 +179,9 @@ impl Source {
                 read(&file).map(|bytes| Some((file, bytes)))
             }
             Self::Folder => Ok(None),
-            Self::Archive(members) => Ok(members.get(name).map(|bytes| (path.into(), bytes.clone()))),
+            Self::Archive(members) => {
+                Ok(members.get(name).map(|bytes| (path.into(), bytes.clone())))
+            }
         }
     }
 }
@@ -181,7 +202,12 @@ fn class_names(path: &Path, source: &Source, layout: &Layout) -> Result<Vec<Stri
     let (count, names): (usize, Vec<String>) = match layout.records {
         Records::Binary { .. } => {
             let text = String::from_utf8_lossy(&bytes);
-            let names: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+            let names: Vec<String> = text
+                .lines()
+                .map(str::trim)
+                .filter(|line| !line.is_empty())
+                .map(str::to_owned)
+                .collect();
             (names.len(), names)
         }
         Records::Pickled { names, .. } => {
@@ -189,7 +215,10 @@ fn class_names(path: &Path, source: &Source, layout: &Layout) -> Result<Vec<Stri
                 let listed = pickle.root().entry(names)?.texts()?;
                 // A pickle can list one long string many times; it is copied at most once per
                 // class.
-                Ok((listed.len(), listed.iter().take(layout.classes).map(|name| (*name).to_owned()).collect()))
+                Ok((
+                    listed.len(),
+                    listed.iter().take(layout.classes).map(|name| (*name).to_owned()).collect(),
+                ))
             });
             read.map_err(|problem| of_pickle(&file, layout.names, problem))?
         }
@@ -197,23 +226,34 @@ fn class_names(path: &Path, source: &Source, layout: &Layout) -> Result<Vec<Stri
     if count != layout.classes {
         let expected = format!("{} class names", layout.classes);
         let advice = "use the file from the original archive, or remove it to number the classes";
-        return Err(FileError::mismatch(&file, layout.names, expected, count.to_string(), advice).into());
+        return Err(
+            FileError::mismatch(&file, layout.names, expected, count.to_string(), advice).into()
+        );
     }
     Ok(names)
 }
 
-fn read_part(path: &Path, source: &Source, layout: &Layout, files: &[&str], names: &[String]) -> Result<LabeledImages> {
+fn read_part(
+    path: &Path,
+    source: &Source,
+    layout: &Layout,
+    files: &[&str],
+    names: &[String],
+) -> Result<LabeledImages> {
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for name in files {
         let Some((file, bytes)) = source.get(path, name)? else {
             let advice = "use the one from the original archive";
-            return Err(FileError::mismatch(path, *name, "a file of this name", "none", advice).into());
+            return Err(
+                FileError::mismatch(path, *name, "a file of this name", "none", advice).into()
+            );
         };
         let found = match layout.records {
-            Records::Binary { label_bytes } => binary(&file, name, &bytes, label_bytes, &mut pixels)?,
-            Records::Pickled { labels, .. } => {
-                pickled(&bytes, labels, &mut pixels).map_err(|problem| of_pickle(&file, name, problem))?
+            Records::Binary { label_bytes } => {
+                binary(&file, name, &bytes, label_bytes, &mut pixels)?
             }
+            Records::Pickled { labels, .. } => pickled(&bytes, labels, &mut pixels)
+                .map_err(|problem| of_pickle(&file, name, problem))?,
         };
         for (record, label) in found.into_iter().enumerate() {
             match u8::try_from(label) {
@@ -222,7 +262,14 @@ fn read_part(path: &Path, source: &Source, layout: &Layout, files: &[&str], name
                     let expected = format!("a label from 0 to {}", layout.classes - 1);
                     let advice = "the file is damaged or of another kind: fetch it again";
                     let record = format!("{name}, record {record}");
-                    return Err(FileError::mismatch(&file, record, expected, label.to_string(), advice).into());
+                    return Err(FileError::mismatch(
+                        &file,
+                        record,
+                        expected,
+                        label.to_string(),
+                        advice,
+                    )
+                    .into());
                 }
             }
         }
@@ -231,7 +278,13 @@ fn read_part(path: &Path, source: &Source, layout: &Layout, files: &[&str], name
 }
 
 /// Appends the pixels of a file, and returns its labels.
-fn binary(file: &Path, name: &str, bytes: &[u8], label_bytes: usize, pixels: &mut Vec<u8>) -> Result<Vec<i64>> {
+fn binary(
+    file: &Path,
+    name: &str,
+    bytes: &[u8],
+    label_bytes: usize,
+    pixels: &mut Vec<u8>,
+) -> Result<Vec<i64>> {
     let record_bytes = label_bytes + PIXELS;
     if bytes.is_empty() || !bytes.len().is_multiple_of(record_bytes) {
         let expected = format!("a multiple of the {record_bytes} bytes of a record");
@@ -250,12 +303,19 @@ fn binary(file: &Path, name: &str, bytes: &[u8], label_bytes: usize, pixels: &mu
 }
 
 /// The same for a pickled file.
-fn pickled(bytes: &[u8], key: &str, pixels: &mut Vec<u8>) -> std::result::Result<Vec<i64>, Problem> {
+fn pickled(
+    bytes: &[u8],
+    key: &str,
+    pixels: &mut Vec<u8>,
+) -> std::result::Result<Vec<i64>, Problem> {
     let pickle = pickle::parse(bytes)?;
     let (shape, data) = pickle::bytes_array(pickle.root().entry("data")?)?;
     let labels = pickle.root().entry(key)?.integers()?;
     if labels.is_empty() || shape != [labels.len(), PIXELS] {
-        let (expected, found) = (format!("{} x {PIXELS} pixels, for as many {key}", labels.len()), format!("{shape:?}"));
+        let (expected, found) = (
+            format!("{} x {PIXELS} pixels, for as many {key}", labels.len()),
+            format!("{shape:?}"),
+        );
         return Err(Problem { expected, found, fault: Fault::Damaged });
     }
     pixels.extend(data);
@@ -266,7 +326,9 @@ fn of_pickle(file: &Path, name: &str, problem: Problem) -> Error {
     let advice = match problem.fault {
         Fault::Cut => "the file is truncated: fetch it again",
         Fault::Damaged => "the file is damaged or of another kind: fetch it again",
-        Fault::Program => "a pickle is a program: download the published set, or save its arrays in another format",
+        Fault::Program => {
+            "a pickle is a program: download the published set, or save its arrays in another format"
+        }
     };
     FileError::mismatch(file, name, problem.expected, problem.found, advice).into()
 }
@@ -291,16 +353,30 @@ mod tests {
     fn write_cifar_10(folder: &Path) {
         fs::create_dir_all(folder).unwrap();
         for batch in 0..6u8 {
-            let name = if batch == 5 { "test_batch.bin".into() } else { format!("data_batch_{}.bin", batch + 1) };
+            let name = if batch == 5 {
+                "test_batch.bin".into()
+            } else {
+                format!("data_batch_{}.bin", batch + 1)
+            };
             let label = batch % 5 * 2;
-            fs::write(folder.join(name), [record(&[label], batch), record(&[label + 1], 100 + batch)].concat()).unwrap();
-        }
-        fs::write(folder.join("batches.meta.txt"), "airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n\n")
+            fs::write(
+                folder.join(name),
+                [record(&[label], batch), record(&[label + 1], 100 + batch)].concat(),
+            )
             .unwrap();
+        }
+        fs::write(
+            folder.join("batches.meta.txt"),
+            "airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n\n",
+        )
+        .unwrap();
     }
 
     fn pack(folder: &Path, archive: &Path) {
-        let mut tar = tar::Builder::new(GzEncoder::new(fs::File::create(archive).unwrap(), Compression::fast()));
+        let mut tar = tar::Builder::new(GzEncoder::new(
+            fs::File::create(archive).unwrap(),
+            Compression::fast(),
+        ));
         tar.append_dir_all(folder.file_name().unwrap(), folder).unwrap();
         tar.into_inner().unwrap().finish().unwrap();
     }
@@ -314,8 +390,14 @@ mod tests {
         assert_eq!(split.train.labels(), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
         assert_eq!(split.test.labels(), [0, 1]);
         assert_eq!(split.train.class_names()[9], "truck");
-        assert_eq!((split.train.channels(), split.train.height(), split.train.width()), (3, 32, 32));
-        assert_eq!((split.train.image(3)[0], split.train.image(3)[1024], split.train.image(3)[3071]), (101, 102, 103));
+        assert_eq!(
+            (split.train.channels(), split.train.height(), split.train.width()),
+            (3, 32, 32)
+        );
+        assert_eq!(
+            (split.train.image(3)[0], split.train.image(3)[1024], split.train.image(3)[3071]),
+            (101, 102, 103)
+        );
         assert_eq!(read_labeled(root.path()).unwrap(), split);
         let archive = root.path().join("cifar-10-binary.tar.gz");
         pack(&folder, &archive);
@@ -327,7 +409,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("cifar-100-binary");
         fs::create_dir(&folder).unwrap();
-        fs::write(folder.join("train.bin"), [record(&[19, 99], 1), record(&[3, 7], 2)].concat()).unwrap();
+        fs::write(folder.join("train.bin"), [record(&[19, 99], 1), record(&[3, 7], 2)].concat())
+            .unwrap();
         fs::write(folder.join("test.bin"), record(&[0, 42], 3)).unwrap();
         let split = read_labeled(&folder).unwrap();
         assert_eq!((split.train.labels(), split.test.labels()), (&[99u8, 7][..], &[42u8][..]));
@@ -337,7 +420,12 @@ mod tests {
         assert_eq!(read_labeled(&archive).unwrap(), split);
         fs::write(folder.join("test.bin"), record(&[0, 100], 3)).unwrap();
         let error = read_labeled(&folder).unwrap_err().to_string();
-        assert!(error.contains("test.bin, record 0") && error.contains("0 to 99") && error.contains("found 100"), "{error}");
+        assert!(
+            error.contains("test.bin, record 0")
+                && error.contains("0 to 99")
+                && error.contains("found 100"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -349,13 +437,17 @@ mod tests {
         fs::write(&batch, &whole[..whole.len() - 10]).unwrap();
         let error = read_labeled(root.path()).unwrap_err().to_string();
         assert!(
-            error.contains("data_batch_3.bin") && error.contains("multiple of the 3073") && error.contains("6136 bytes"),
+            error.contains("data_batch_3.bin")
+                && error.contains("multiple of the 3073")
+                && error.contains("6136 bytes"),
             "{error}"
         );
         fs::write(&batch, record(&[10], 0)).unwrap();
         let error = read_labeled(root.path()).unwrap_err().to_string();
         assert!(
-            error.contains("data_batch_3.bin, record 0") && error.contains("0 to 9") && error.contains("found 10"),
+            error.contains("data_batch_3.bin, record 0")
+                && error.contains("0 to 9")
+                && error.contains("found 10"),
             "{error}"
         );
         fs::remove_file(&batch).unwrap();
@@ -367,7 +459,9 @@ mod tests {
     #[test]
     fn what_is_no_cifar_says_so() {
         let root = tempfile::tempdir().unwrap();
-        assert!(read_labeled(root.path()).unwrap_err().to_string().contains("not the one for MATLAB"));
+        assert!(
+            read_labeled(root.path()).unwrap_err().to_string().contains("not the one for MATLAB")
+        );
         fs::write(root.path().join("data_batch_1"), "text").unwrap();
         let error = read_labeled(root.path()).unwrap_err().to_string();
         assert!(error.contains("data_batch_1") && error.contains("a Python pickle"), "{error}");

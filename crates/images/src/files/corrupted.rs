@@ -69,23 +69,45 @@ pub fn is_in_mean(family: &str) -> bool {
 /// # Errors
 /// Returns an error if the labels differ from those of `test` in its order, if images have another
 /// size or number, or if there is no family or a file with another name.
-pub fn read_corrupted(folder: &Path, test: &LabeledImages, rows: Range<usize>) -> Result<Vec<CorruptedFamily>> {
+pub fn read_corrupted(
+    folder: &Path,
+    test: &LabeledImages,
+    rows: Range<usize>,
+) -> Result<Vec<CorruptedFamily>> {
     check_labels(&folder.join(LABELS), test.labels())?;
-    let listed = std::fs::read_dir(folder).and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>());
+    let listed =
+        std::fs::read_dir(folder).and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>());
     let listed = listed.map_err(FileError::refused(folder, "list"))?;
-    let names = listed.iter().filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".npy")?.to_owned()));
+    let names = listed
+        .iter()
+        .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".npy")?.to_owned()));
     let mut names: Vec<String> = names.filter(|name| format!("{name}.npy") != LABELS).collect();
     names.sort();
     let known = |name: &String| FAMILIES.contains(&name.as_str()) || EXTRA.contains(&name.as_str());
     let advice = "give the folder of CIFAR-10-C or CIFAR-100-C as published";
     if let Some(name) = names.iter().find(|name| !known(name)) {
         let expected = format!("families such as {}", FAMILIES[..3].join(", "));
-        return Err(FileError::mismatch(folder, format!("{name}.npy"), expected, "another name", advice).into());
+        return Err(FileError::mismatch(
+            folder,
+            format!("{name}.npy"),
+            expected,
+            "another name",
+            advice,
+        )
+        .into());
     }
     if names.is_empty() {
-        return Err(FileError::mismatch(folder, "files", "a .npy for each family of corruptions", "none", advice).into());
+        return Err(FileError::mismatch(
+            folder,
+            "files",
+            "a .npy for each family of corruptions",
+            "none",
+            advice,
+        )
+        .into());
     }
-    let missing: Vec<&str> = FAMILIES.into_iter().filter(|family| !names.iter().any(|name| name == family)).collect();
+    let missing: Vec<&str> =
+        FAMILIES.into_iter().filter(|family| !names.iter().any(|name| name == family)).collect();
     if !missing.is_empty() {
         tracing::warn!(
             "{} lacks {}; its mean corruption error is not comparable with one over all families",
@@ -98,37 +120,68 @@ pub fn read_corrupted(folder: &Path, test: &LabeledImages, rows: Range<usize>) -
 
 fn check_labels(path: &Path, test: &[u8]) -> Result<()> {
     let bytes = super::read(path)?;
-    let Npy { shape, values } = Npy::parse(&bytes).map_err(|problem| problem.of(path, "the array"))?;
+    let Npy { shape, values } =
+        Npy::parse(&bytes).map_err(|problem| problem.of(path, "the array"))?;
     let labels: Option<Vec<i64>> = match values {
         Values::Bytes(values) => Some(values.into_iter().map(i64::from).collect()),
         Values::Integers(values) => Some(values),
         _ => None,
     };
     let advice = "images.corrupted needs the complete test set from which the corrupted images were made, in the same order";
-    let expected = || format!("{} labels, five times those of the set's test images", SEVERITIES * test.len());
-    let labels = labels.filter(|labels| shape == [labels.len()] && labels.len() == SEVERITIES * test.len());
+    let expected =
+        || format!("{} labels, five times those of the set's test images", SEVERITIES * test.len());
+    let labels =
+        labels.filter(|labels| shape == [labels.len()] && labels.len() == SEVERITIES * test.len());
     let Some(labels) = labels else {
-        return Err(FileError::mismatch(path, "the array", expected(), format!("shape {shape:?}"), advice).into());
+        return Err(FileError::mismatch(
+            path,
+            "the array",
+            expected(),
+            format!("shape {shape:?}"),
+            advice,
+        )
+        .into());
     };
     let of_set = test.iter().cycle().map(|label| i64::from(*label));
     match labels.iter().zip(of_set).position(|(found, expected)| *found != expected) {
         None => Ok(()),
         Some(row) => {
-            let expected = format!("{}, the label of the set's test image {}", test[row % test.len()], row % test.len());
-            Err(FileError::mismatch(path, format!("label {row}"), expected, labels[row].to_string(), advice).into())
+            let expected = format!(
+                "{}, the label of the set's test image {}",
+                test[row % test.len()],
+                row % test.len()
+            );
+            Err(FileError::mismatch(
+                path,
+                format!("label {row}"),
+                expected,
+                labels[row].to_string(),
+                advice,
+            )
+            .into())
         }
     }
 }
 
-fn family(folder: &Path, name: String, test: &LabeledImages, rows: Range<usize>) -> Result<CorruptedFamily> {
+fn family(
+    folder: &Path,
+    name: String,
+    test: &LabeledImages,
+    rows: Range<usize>,
+) -> Result<CorruptedFamily> {
     let path = folder.join(format!("{name}.npy"));
     let file = File::open(&path).map_err(FileError::refused(&path, "open"))?;
     let mut start = vec![];
     (&file).take(HEADER).read_to_end(&mut start).map_err(FileError::refused(&path, "read"))?;
     let header = Header::parse(&start).map_err(|problem| problem.of(&path, "the array"))?;
     let (height, width) = (test.height(), test.width());
-    if header.shape != [SEVERITIES * test.len(), height, width, 3] || header.stored_as().as_deref() != Some("u1") {
-        let expected = format!("u8, {} x {height} x {width} x 3, like the set's test images", SEVERITIES * test.len());
+    if header.shape != [SEVERITIES * test.len(), height, width, 3]
+        || header.stored_as().as_deref() != Some("u1")
+    {
+        let expected = format!(
+            "u8, {} x {height} x {width} x 3, like the set's test images",
+            SEVERITIES * test.len()
+        );
         let found = format!("{}, shape {:?}", header.dtype(), header.shape);
         let advice = "give the corrupted images of this set";
         return Err(FileError::mismatch(&path, "the array", expected, found, advice).into());
@@ -137,14 +190,21 @@ fn family(folder: &Path, name: String, test: &LabeledImages, rows: Range<usize>)
     let of_severity = |severity: usize| {
         let mut bytes = vec![0; rows.len() * area * 3];
         let from = header.start + (severity * test.len() + rows.start) * area * 3;
-        file.read_exact_at(&mut bytes, from as u64)
-            .map_err(|error| FileError::refused(&path, "read")(error).advise("the file is truncated: fetch it again"))?;
+        file.read_exact_at(&mut bytes, from as u64).map_err(|error| {
+            FileError::refused(&path, "read")(error).advise("the file is truncated: fetch it again")
+        })?;
         let mut pixels = Vec::with_capacity(bytes.len());
         for image in bytes.chunks_exact(area * 3) {
             (0..3).for_each(|channel| pixels.extend(image.iter().skip(channel).step_by(3)));
         }
-        let images =
-            LabeledImages::new(3, height, width, pixels, test.labels()[rows.clone()].to_vec(), test.class_names().to_vec())?;
+        let images = LabeledImages::new(
+            3,
+            height,
+            width,
+            pixels,
+            test.labels()[rows.clone()].to_vec(),
+            test.class_names().to_vec(),
+        )?;
         Ok(if test.channels() == 1 { images.to_grayscale() } else { images })
     };
     let severities: Vec<LabeledImages> = (0..SEVERITIES).map(of_severity).collect::<Result<_>>()?;

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 /// The two parts of a set.
 const PARTS: [&str; 2] = ["train", "test"];
 
-const ONE_SIZE: &str = "give all pictures one size, for example with `magick mogrify -resize 32x32!`";
+const ONE_SIZE: &str =
+    "give all pictures one size, for example with `magick mogrify -resize 32x32!`";
 
 /// Whether a folder has a subfolder of one of the parts.
 pub(super) fn is_one(path: &Path) -> bool {
@@ -24,7 +25,14 @@ pub(super) fn read(path: &Path) -> Result<LabeledSplit> {
     let classes = names(&path.join(PARTS[0]), true)?;
     if classes.is_empty() || classes.len() > 256 {
         let found = format!("{} folders", classes.len());
-        return Err(FileError::mismatch(path, PARTS[0], "1 to 256 folders, one for each class", found, "create them").into());
+        return Err(FileError::mismatch(
+            path,
+            PARTS[0],
+            "1 to 256 folders, one for each class",
+            found,
+            "create them",
+        )
+        .into());
     }
     let (mut labels, mut pictures) = ([vec![], vec![]], [vec![], vec![]]);
     for (place, part) in PARTS.into_iter().enumerate() {
@@ -32,14 +40,31 @@ pub(super) fn read(path: &Path) -> Result<LabeledSplit> {
             let Some(label) = classes.iter().position(|known| *known == class) else {
                 let expected = format!("classes of training: {}", classes.join(", "));
                 let advice = "give both parts the same classes";
-                return Err(FileError::mismatch(path, format!("{part}/{class}"), expected, "another", advice).into());
+                return Err(FileError::mismatch(
+                    path,
+                    format!("{part}/{class}"),
+                    expected,
+                    "another",
+                    advice,
+                )
+                .into());
             };
             let folder = path.join(part).join(&class);
-            let files: Vec<PathBuf> =
-                names(&folder, false)?.iter().filter(|name| is_picture(name)).map(|name| folder.join(name)).collect();
+            let files: Vec<PathBuf> = names(&folder, false)?
+                .iter()
+                .filter(|name| is_picture(name))
+                .map(|name| folder.join(name))
+                .collect();
             if files.is_empty() {
                 let advice = "add pictures, or remove the folder";
-                return Err(FileError::mismatch(&folder, "pictures", "PNG or JPEG files", "none", advice).into());
+                return Err(FileError::mismatch(
+                    &folder,
+                    "pictures",
+                    "PNG or JPEG files",
+                    "none",
+                    advice,
+                )
+                .into());
             }
             labels[place].extend(std::iter::repeat_n(label as u8, files.len()));
             let read = |file: &PathBuf| -> Result<(PathBuf, Picture)> {
@@ -50,17 +75,26 @@ pub(super) fn read(path: &Path) -> Result<LabeledSplit> {
         }
         if pictures[place].is_empty() {
             let advice = "a set has the folders train and test, each with one folder per class";
-            return Err(FileError::mismatch(path, part, "folders of pictures", "none", advice).into());
+            return Err(
+                FileError::mismatch(path, part, "folders of pictures", "none", advice).into()
+            );
         }
     }
     let (first, Picture { height, width, .. }) = &pictures[0][0];
     let (height, width) = (*height, *width);
     let all = || pictures.iter().flatten();
-    if let Some((file, other)) = all().find(|(_, picture)| (picture.height, picture.width) != (height, width)) {
+    if let Some((file, other)) =
+        all().find(|(_, picture)| (picture.height, picture.width) != (height, width))
+    {
         let expected = format!("{height} x {width} pixels, like {}", first.display());
-        return Err(
-            FileError::mismatch(file, "picture", expected, format!("{} x {}", other.height, other.width), ONE_SIZE).into()
-        );
+        return Err(FileError::mismatch(
+            file,
+            "picture",
+            expected,
+            format!("{} x {}", other.height, other.width),
+            ONE_SIZE,
+        )
+        .into());
     }
     let channels = if all().any(|(_, picture)| picture.has_color()) { 3 } else { 1 };
     let area = height * width;
@@ -72,12 +106,16 @@ pub(super) fn read(path: &Path) -> Result<LabeledSplit> {
         let pixels = pictures.iter().flat_map(planes).collect();
         LabeledImages::new(channels, height, width, pixels, labels.to_vec(), classes.clone())
     };
-    Ok(LabeledSplit { train: part(&pictures[0], &labels[0])?, test: part(&pictures[1], &labels[1])? })
+    Ok(LabeledSplit {
+        train: part(&pictures[0], &labels[0])?,
+        test: part(&pictures[1], &labels[1])?,
+    })
 }
 
 /// Names of the subfolders or files in a folder, sorted and without hidden ones.
 fn names(folder: &Path, folders: bool) -> Result<Vec<String>> {
-    let entries = fs::read_dir(folder).and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>());
+    let entries =
+        fs::read_dir(folder).and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>());
     let entries = entries.map_err(FileError::refused(folder, "list"))?;
     let mut names: Vec<String> = entries
         .iter()

@@ -15,9 +15,9 @@ use std::path::Path;
 
 /// Reads a labeled set of any of these kinds:
 ///
-/// - a folder with the binary version of CIFAR-10 (`data_batch_1.bin` to `data_batch_5.bin`, `test_batch.bin`) or of
-///   CIFAR-100 (`train.bin`, `test.bin`; the fine labels are used), or one that holds it as
-///   `cifar-10-batches-bin` or `cifar-100-binary`;
+/// - a folder with the binary version of CIFAR-10 (`data_batch_1.bin` to `data_batch_5.bin`,
+///   `test_batch.bin`) or of CIFAR-100 (`train.bin`, `test.bin`; the fine labels are used), or one
+///   that holds it as `cifar-10-batches-bin` or `cifar-100-binary`;
 /// - the Python version of these (`cifar-10-batches-py`, `cifar-100-python`), as torchvision
 ///   downloads it; pickles are read as data, and no function they name is called;
 /// - the official archive of any of these, `.tar.gz`;
@@ -45,7 +45,10 @@ pub fn read_labeled(path: &Path) -> Result<LabeledSplit> {
         // A path that does not exist is a typo rather than an unknown kind.
         fs::metadata(path).map_err(FileError::refused(path, "open"))?;
         let (found, advice) = if name.ends_with(".xz") {
-            ("a file compressed with xz".to_owned(), "unpack it first: xz --decompress --keep FILE.xz")
+            (
+                "a file compressed with xz".to_owned(),
+                "unpack it first: xz --decompress --keep FILE.xz",
+            )
         } else {
             (format!("{name:?}"), "give a file or folder of one of these kinds")
         };
@@ -78,7 +81,8 @@ mod tests {
     fn split() -> LabeledSplit {
         let names = vec!["cat".to_owned(), "dog".to_owned()];
         LabeledSplit {
-            train: LabeledImages::new(1, 2, 2, (0..12).collect(), vec![0, 1, 1], names.clone()).unwrap(),
+            train: LabeledImages::new(1, 2, 2, (0..12).collect(), vec![0, 1, 1], names.clone())
+                .unwrap(),
             test: LabeledImages::new(1, 2, 2, (100..104).collect(), vec![1], names).unwrap(),
         }
     }
@@ -89,7 +93,10 @@ mod tests {
         let packed = folder.path().join("set.safetensors.xz");
         fs::write(&packed, "x").unwrap();
         let error = read_labeled(&packed).unwrap_err().to_string();
-        assert!(error.contains("set.safetensors.xz") && error.contains("xz --decompress"), "{error}");
+        assert!(
+            error.contains("set.safetensors.xz") && error.contains("xz --decompress"),
+            "{error}"
+        );
         let other = folder.path().join("set.png");
         assert!(read_labeled(&other).unwrap_err().to_string().contains("open"));
         fs::write(&other, "x").unwrap();
@@ -114,8 +121,15 @@ mod tests {
         let path = folder.path().join("set.safetensors");
         let names = vec!["cat".to_owned(), "dog".to_owned()];
         let test = LabeledImages::new(1, 1, 4, (100..104).collect(), vec![1], names).unwrap();
-        let error = write_labeled(&path, &LabeledSplit { train: split().train, test }).unwrap_err().to_string();
-        assert!(error.contains("test_images") && error.contains("1 x 2 x 2") && error.contains("1 x 1 x 4"), "{error}");
+        let error = write_labeled(&path, &LabeledSplit { train: split().train, test })
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("test_images")
+                && error.contains("1 x 2 x 2")
+                && error.contains("1 x 1 x 4"),
+            "{error}"
+        );
         assert!(!path.exists());
     }
 }

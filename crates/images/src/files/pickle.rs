@@ -22,10 +22,13 @@ pub(super) fn bytes_array(array: Item) -> Result<(Vec<usize>, Vec<u8>)> {
     let other = || problem("a NumPy array of type u1".into(), array.describe(), Fault::Damaged);
     let (Some((name, _)), Some(state)) = (array.call(), array.state()) else { return other() };
     let state: Vec<Item> = state.items()?.collect();
-    let ([_, shape, dtype, columns_first, data], true) = (&state[..], name.ends_with("multiarray._reconstruct")) else {
+    let ([_, shape, dtype, columns_first, data], true) =
+        (&state[..], name.ends_with("multiarray._reconstruct"))
+    else {
         return other();
     };
-    let shape: Vec<usize> = shape.integers()?.into_iter().map(|size| usize::try_from(size).unwrap_or(0)).collect();
+    let shape: Vec<usize> =
+        shape.integers()?.into_iter().map(|size| usize::try_from(size).unwrap_or(0)).collect();
     let of_type = dtype.call().and_then(|(_, arguments)| arguments.items().ok()?.next()?.text());
     if !matches!(of_type, Some("u1" | "|u1" | "uint8")) {
         let found = format!("type {}", of_type.unwrap_or("unknown"));
@@ -35,7 +38,11 @@ pub(super) fn bytes_array(array: Item) -> Result<(Vec<usize>, Vec<u8>)> {
     let size = shape.iter().try_fold(1usize, |size, axis| size.checked_mul(*axis));
     if size != Some(data.len()) {
         let expected = size.map_or("fewer".to_owned(), |size| size.to_string());
-        return problem(format!("{expected} bytes for shape {shape:?}"), data.len().to_string(), Fault::Cut);
+        return problem(
+            format!("{expected} bytes for shape {shape:?}"),
+            data.len().to_string(),
+            Fault::Cut,
+        );
     }
     match (columns_first.integer().is_some_and(|flag| flag != 0), &shape[..]) {
         (false, _) => Ok((shape, data.into_owned())),
@@ -43,7 +50,8 @@ pub(super) fn bytes_array(array: Item) -> Result<(Vec<usize>, Vec<u8>)> {
         (true, [_, _]) if data.is_empty() => Ok((shape, vec![])),
         (true, [rows, columns]) => {
             let row = |row: usize| (0..*columns).map(move |column| (row, column));
-            let values = (0..*rows).flat_map(row).map(|(row, column)| data[column * rows + row]).collect();
+            let values =
+                (0..*rows).flat_map(row).map(|(row, column)| data[column * rows + row]).collect();
             Ok((shape, values))
         }
         (true, _) => problem("two axes".into(), format!("shape {shape:?}"), Fault::Damaged),

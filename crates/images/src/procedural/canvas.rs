@@ -3,7 +3,8 @@
 /// Samples along each side of a pixel; a pixel is the mean of its samples.
 const SAMPLES: usize = 2;
 
-/// Luminance of a scene in arbitrary units, on a grid finer than the pixels. Coordinates are pixels from the top left.
+/// Luminance of a scene in arbitrary units, on a grid finer than the pixels. Coordinates are pixels
+/// from the top left.
 pub(super) struct Canvas {
     height: usize,
     width: usize,
@@ -26,12 +27,19 @@ impl Canvas {
     /// Draws an object over the scene. For each sample within `radius` of (`x`, `y`), `luminance`
     /// receives the offset from (`x`, `y`) and returns the new luminance, or `None` where the
     /// object does not cover the sample.
-    pub(super) fn cover(&mut self, x: f32, y: f32, radius: f32, luminance: impl Fn(f32, f32) -> Option<f32>) {
+    pub(super) fn cover(
+        &mut self,
+        x: f32,
+        y: f32,
+        radius: f32,
+        luminance: impl Fn(f32, f32) -> Option<f32>,
+    ) {
         let step = 1.0 / SAMPLES as f32;
         let columns = self.width * SAMPLES;
         // Conversion to an unsigned integer saturates at 0.
         let from = |center: f32| ((center - radius) / step).floor() as usize;
-        let to = |center: f32, limit: usize| (((center + radius) / step).ceil() as usize + 1).min(limit);
+        let to =
+            |center: f32, limit: usize| (((center + radius) / step).ceil() as usize + 1).min(limit);
         for row in from(y)..to(y, self.height * SAMPLES) {
             let dy = (row as f32 + 0.5) * step - y;
             for column in from(x)..to(x, columns) {
@@ -66,7 +74,8 @@ pub(super) fn expose(pixels: &mut [f32], mean: f32, std: f32) {
     pixels.iter_mut().for_each(|pixel| *pixel = mean + (*pixel - found) * gain);
 }
 
-/// Converts a pixel to a byte. Within a tenth of black and white the response bends like that of film, instead of clipping.
+/// Converts a pixel to a byte. Within a tenth of black and white the response bends like that of
+/// film, instead of clipping.
 pub(super) fn develop(pixel: f32) -> u8 {
     const BEND: f32 = 0.1;
     let toe = |light: f32| if light < BEND { BEND * ((light - BEND) / BEND).exp() } else { light };
@@ -81,7 +90,8 @@ mod tests {
     #[test]
     fn edges_are_smooth_and_clipped() {
         let mut canvas = Canvas::new(4, 4);
-        // A disc around the top left corner of pixel (1, 1) covers a quarter of a little more than one pixel each.
+        // A disc around the top left corner of pixel (1, 1) covers a quarter of a little more than
+        // one pixel each.
         canvas.cover(1.0, 1.0, 1.0, |dx, dy| (dx * dx + dy * dy <= 0.5).then_some(1.0));
         let pixels = canvas.pixels();
         assert_eq!(&pixels[..2], &[0.25, 0.25]);
@@ -102,6 +112,9 @@ mod tests {
         let mut even = [2.0; 3];
         expose(&mut even, 0.5, 0.1);
         assert_eq!(even, [0.5; 3]);
-        assert_eq!([-1.0, 0.0, 0.1, 0.5, 0.9, 1.0, 2.0].map(develop), [0, 9, 26, 128, 230, 246, 255]);
+        assert_eq!(
+            [-1.0, 0.0, 0.1, 0.5, 0.9, 1.0, 2.0].map(develop),
+            [0, 9, 26, 128, 230, 246, 255]
+        );
     }
 }

@@ -24,8 +24,10 @@ pub fn natural_stimuli(count: usize, height: usize, width: usize, seed: u64) -> 
     let _span = tracing::info_span!("natural_stimuli", count, height, width).entered();
     assert!(height > 0 && width > 0, "an image has pixels");
     let texture = Texture::new(&mut stream(seed, TEXTURE));
-    let images: Vec<Vec<f32>> =
-        (0..count as u64).into_par_iter().map(|index| image(height, width, seed, index, &texture)).collect();
+    let images: Vec<Vec<f32>> = (0..count as u64)
+        .into_par_iter()
+        .map(|index| image(height, width, seed, index, &texture))
+        .collect();
     StimulusSet::new(height, width, images.concat()).expect("scenes of this many pixels differ")
 }
 
@@ -61,7 +63,8 @@ mod tests {
 
     fn mean_and_std(values: &[f64]) -> (f64, f64) {
         let mean = values.iter().sum::<f64>() / values.len() as f64;
-        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64;
+        let variance =
+            values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64;
         (mean, variance.sqrt())
     }
 
@@ -75,7 +78,9 @@ mod tests {
         assert_eq!(one, stimuli(3, 12, 4));
         assert_eq!(one.subset(&[0, 1, 2, 3, 4]), stimuli(2, 5, 4));
         assert_ne!(one.ids(), stimuli(2, 12, 5).ids());
-        assert!(one.pixels().iter().all(|pixel| (pixel * 255.0 - (pixel * 255.0).round()).abs() < 1e-4));
+        assert!(
+            one.pixels().iter().all(|pixel| (pixel * 255.0 - (pixel * 255.0).round()).abs() < 1e-4)
+        );
     }
 
     /// For the 5000 ImageNet crops these are 0.460, 0.247 and a kurtosis of differences of 13.
@@ -84,12 +89,22 @@ mod tests {
         let stimuli = natural_stimuli(600, HEIGHT, WIDTH, 11);
         let pixels: Vec<f64> = stimuli.pixels().iter().map(|pixel| f64::from(*pixel)).collect();
         let (mean, std) = mean_and_std(&pixels);
-        assert!((mean - 0.46).abs() < 0.02 && (std - 0.247).abs() < 0.015, "mean {mean}, std {std}");
-        let differences: Vec<f64> =
-            pixels.chunks_exact(WIDTH).flat_map(|row| row.windows(2).map(|pair| pair[1] - pair[0])).collect();
+        assert!(
+            (mean - 0.46).abs() < 0.02 && (std - 0.247).abs() < 0.015,
+            "mean {mean}, std {std}"
+        );
+        let differences: Vec<f64> = pixels
+            .chunks_exact(WIDTH)
+            .flat_map(|row| row.windows(2).map(|pair| pair[1] - pair[0]))
+            .collect();
         let (middle, spread) = mean_and_std(&differences);
-        let fourth = differences.iter().map(|value| ((value - middle) / spread).powi(4)).sum::<f64>() / differences.len() as f64;
-        assert!((8.0..30.0).contains(&fourth), "kurtosis {fourth}, which is 3 for noise without edges");
+        let fourth =
+            differences.iter().map(|value| ((value - middle) / spread).powi(4)).sum::<f64>()
+                / differences.len() as f64;
+        assert!(
+            (8.0..30.0).contains(&fourth),
+            "kurtosis {fourth}, which is 3 for noise without edges"
+        );
     }
 
     /// The slope of amplitude over spatial frequency, from plain Fourier transforms of windowed
@@ -98,8 +113,10 @@ mod tests {
     fn amplitude_falls_as_in_photographs() {
         let stimuli = natural_stimuli(200, HEIGHT, WIDTH, 3);
         let n = HEIGHT;
-        let window: Vec<f64> = (0..n).map(|x| 0.5 - 0.5 * (TAU * x as f64 / (n - 1) as f64).cos()).collect();
-        let wave = |frequency: usize, x: usize| (TAU * (frequency * x % n) as f64 / n as f64).sin_cos();
+        let window: Vec<f64> =
+            (0..n).map(|x| 0.5 - 0.5 * (TAU * x as f64 / (n - 1) as f64).cos()).collect();
+        let wave =
+            |frequency: usize, x: usize| (TAU * (frequency * x % n) as f64 / n as f64).sin_cos();
         let bins = n / 2 - 1;
         let (mut power, mut counts) = (vec![0.0; bins], vec![0.0; bins]);
         for index in 0..stimuli.len() {
@@ -134,11 +151,13 @@ mod tests {
                 }
             }
         }
-        let points: Vec<(f64, f64)> =
-            (0..bins - 1).map(|bin| (((bin + 2) as f64).ln(), 0.5 * (power[bin] / counts[bin]).ln())).collect();
+        let points: Vec<(f64, f64)> = (0..bins - 1)
+            .map(|bin| (((bin + 2) as f64).ln(), 0.5 * (power[bin] / counts[bin]).ln()))
+            .collect();
         let (x, y): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
         let ((mx, sx), (my, _)) = (mean_and_std(&x), mean_and_std(&y));
-        let slope = points.iter().map(|(x, y)| (x - mx) * (y - my)).sum::<f64>() / (points.len() as f64 * sx * sx);
+        let slope = points.iter().map(|(x, y)| (x - mx) * (y - my)).sum::<f64>()
+            / (points.len() as f64 * sx * sx);
         assert!((-1.6..-1.1).contains(&slope), "amplitude falls with exponent {slope}");
     }
 
@@ -150,14 +169,26 @@ mod tests {
         let (count, area) = (stimuli.len(), HEIGHT * WIDTH);
         let mut mean = vec![0.0f64; area];
         for index in 0..count {
-            mean.iter_mut().zip(stimuli.image(index)).for_each(|(sum, pixel)| *sum += f64::from(*pixel) / count as f64);
+            mean.iter_mut()
+                .zip(stimuli.image(index))
+                .for_each(|(sum, pixel)| *sum += f64::from(*pixel) / count as f64);
         }
         let centered: Vec<Vec<f64>> = (0..count)
-            .map(|index| stimuli.image(index).iter().zip(&mean).map(|(pixel, mean)| f64::from(*pixel) - mean).collect())
+            .map(|index| {
+                stimuli
+                    .image(index)
+                    .iter()
+                    .zip(&mean)
+                    .map(|(pixel, mean)| f64::from(*pixel) - mean)
+                    .collect()
+            })
             .collect();
-        let dot = |i: usize, j: usize| centered[i].iter().zip(&centered[j]).map(|(a, b)| a * b).sum::<f64>();
+        let dot = |i: usize, j: usize| {
+            centered[i].iter().zip(&centered[j]).map(|(a, b)| a * b).sum::<f64>()
+        };
         let energies: Vec<f64> = (0..count).map(|index| dot(index, index)).collect();
-        let (mut similarities, mut squares) = (Vec::new(), energies.iter().map(|energy| energy * energy).sum::<f64>());
+        let (mut similarities, mut squares) =
+            (Vec::new(), energies.iter().map(|energy| energy * energy).sum::<f64>());
         for i in 0..count {
             for j in 0..i {
                 let product = dot(i, j);

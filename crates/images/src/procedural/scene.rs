@@ -21,7 +21,14 @@ pub(super) struct Surface<'a> {
 impl<'a> Surface<'a> {
     /// A random surface seen across `size` pixels; shading changes the tone by about `shading` over
     /// that distance.
-    pub(super) fn draw(tone: f32, shading: f32, roughness: f32, size: f32, texture: &'a Texture, rng: &mut ChaCha8Rng) -> Self {
+    pub(super) fn draw(
+        tone: f32,
+        shading: f32,
+        roughness: f32,
+        size: f32,
+        texture: &'a Texture,
+        rng: &mut ChaCha8Rng,
+    ) -> Self {
         let slope = shading * normal(rng) / size;
         let (direction, turn) = (rng.random_range(0.0..TAU), rng.random_range(0.0..TAU));
         // Texture samples per pixel, from coarse to fine grain.
@@ -39,7 +46,9 @@ impl<'a> Surface<'a> {
     /// Luminance at an offset in pixels from the center.
     pub(super) fn at(&self, dx: f32, dy: f32) -> f32 {
         let [cos, sin] = self.grain;
-        let texture = self.texture.at(self.origin[0] + cos * dx - sin * dy, self.origin[1] + sin * dx + cos * dy);
+        let texture = self
+            .texture
+            .at(self.origin[0] + cos * dx - sin * dy, self.origin[1] + sin * dx + cos * dy);
         self.tone + self.shading[0] * dx + self.shading[1] * dy + self.roughness * texture
     }
 }
@@ -60,7 +69,8 @@ impl Litter {
     pub(super) fn scatter(&self, canvas: &mut Canvas, texture: &Texture, rng: &mut ChaCha8Rng) {
         let (height, width) = (canvas.height(), canvas.width());
         let ground = Surface::draw(normal(rng), 1.0, 1.5 * self.roughness, height, texture, rng);
-        canvas.cover(width / 2.0, height / 2.0, width.max(height), |dx, dy| Some(ground.at(dx, dy)));
+        canvas
+            .cover(width / 2.0, height / 2.0, width.max(height), |dx, dy| Some(ground.at(dx, dy)));
         let mut left = self.coverage * height * width;
         while left > 0.0 {
             let [smallest, largest] = self.radii.map(|radius| radius.powi(-2));
@@ -85,7 +95,14 @@ impl Litter {
         let turn: f32 = rng.random_range(0.0..TAU);
         let (cos, sin) = (turn.cos(), turn.sin());
         let outline = rng.random_range(0..3);
-        let surface = Surface::draw(normal(rng), 0.7, self.roughness * rng.random_range(0.3..1.7), 2.0 * radius, texture, rng);
+        let surface = Surface::draw(
+            normal(rng),
+            0.7,
+            self.roughness * rng.random_range(0.3..1.7),
+            2.0 * radius,
+            texture,
+            rng,
+        );
         canvas.cover(x, y, 1.42 * long, |dx, dy| {
             let (u, v) = ((cos * dx + sin * dy) / long, (cos * dy - sin * dx) / short);
             let inside = match outline {

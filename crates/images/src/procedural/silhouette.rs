@@ -10,8 +10,18 @@ use rand_chacha::ChaCha8Rng;
 use std::f32::consts::PI;
 
 /// Names of the classes, by label.
-pub(super) const NAMES: [&str; 10] =
-    ["leaf", "fish", "bird", "tree", "flower", "starfish", "mushroom", "bottle", "mug", "butterfly"];
+pub(super) const NAMES: [&str; 10] = [
+    "leaf",
+    "fish",
+    "bird",
+    "tree",
+    "flower",
+    "starfish",
+    "mushroom",
+    "bottle",
+    "mug",
+    "butterfly",
+];
 
 /// The area that a part covers.
 enum Area {
@@ -84,7 +94,8 @@ impl Area {
             }
             Self::Limb { from, to, radii } => {
                 let (ax, ay) = (to[0] - from[0], to[1] - from[1]);
-                let share = (((x - from[0]) * ax + (y - from[1]) * ay) / (ax * ax + ay * ay)).clamp(0.0, 1.0);
+                let share = (((x - from[0]) * ax + (y - from[1]) * ay) / (ax * ax + ay * ay))
+                    .clamp(0.0, 1.0);
                 let (dx, dy) = (x - from[0] - share * ax, y - from[1] - share * ay);
                 let radius = radii[0] + share * (radii[1] - radii[0]);
                 dx * dx + dy * dy <= radius * radius
@@ -128,7 +139,8 @@ fn between(from: f32, to: f32, rng: &mut ChaCha8Rng) -> f32 {
 fn leaf(rng: &mut ChaCha8Rng) -> Vec<Part> {
     let (width, bend) = (between(0.28, 0.5, rng), between(-0.2, 0.2, rng));
     let rib = toned(Area::Lens { length: 0.85, width: 0.06, bend }, between(-0.6, 0.6, rng));
-    let stalk = Area::Limb { from: [0.7, 0.0], to: [1.15, between(-0.2, 0.2, rng)], radii: [0.08, 0.07] };
+    let stalk =
+        Area::Limb { from: [0.7, 0.0], to: [1.15, between(-0.2, 0.2, rng)], radii: [0.08, 0.07] };
     vec![part(stalk), part(Area::Lens { length: 0.9, width, bend }), rib]
 }
 
@@ -138,9 +150,16 @@ fn fish(rng: &mut ChaCha8Rng) -> Vec<Part> {
     let fin = between(0.1, 0.35, rng);
     vec![
         part(Area::Polygon(vec![[0.35, 0.0], [1.0, -tail], [fork, 0.0], [1.0, tail]])),
-        part(Area::Polygon(vec![[-0.35, -0.5 * height], [0.1, -height - fin], [0.3, -0.4 * height]])),
+        part(Area::Polygon(vec![
+            [-0.35, -0.5 * height],
+            [0.1, -height - fin],
+            [0.3, -0.4 * height],
+        ])),
         part(Area::Ellipse { center: [-0.25, 0.0], radii: [0.72, height], turn: 0.0 }),
-        toned(Area::Ellipse { center: [-0.68, -0.25 * height], radii: [0.09, 0.09], turn: 0.0 }, between(-1.2, -0.5, rng)),
+        toned(
+            Area::Ellipse { center: [-0.68, -0.25 * height], radii: [0.09, 0.09], turn: 0.0 },
+            between(-1.2, -0.5, rng),
+        ),
     ]
 }
 
@@ -166,7 +185,11 @@ fn bird(rng: &mut ChaCha8Rng) -> Vec<Part> {
 fn tree(rng: &mut ChaCha8Rng) -> Vec<Part> {
     let trunk = between(0.07, 0.14, rng);
     let mut parts = vec![toned(
-        Area::Limb { from: [0.0, 0.0], to: [between(-0.08, 0.08, rng), 0.98], radii: [0.7 * trunk, 1.2 * trunk] },
+        Area::Limb {
+            from: [0.0, 0.0],
+            to: [between(-0.08, 0.08, rng), 0.98],
+            radii: [0.7 * trunk, 1.2 * trunk],
+        },
         between(-0.6, 0.2, rng),
     )];
     if rng.random_bool(0.4) {
@@ -174,7 +197,11 @@ fn tree(rng: &mut ChaCha8Rng) -> Vec<Part> {
         let width = between(0.4, 0.62, rng);
         for tier in 0..3 {
             let (top, share) = (-1.0 + 0.42 * tier as f32, 0.55 + 0.225 * tier as f32);
-            parts.push(part(Area::Polygon(vec![[0.0, top], [width * share, top + 0.75], [-width * share, top + 0.75]])));
+            parts.push(part(Area::Polygon(vec![
+                [0.0, top],
+                [width * share, top + 0.75],
+                [-width * share, top + 0.75],
+            ])));
         }
     } else {
         let (width, height) = (between(0.42, 0.62, rng), between(0.38, 0.5, rng));
@@ -200,7 +227,10 @@ fn flower(rng: &mut ChaCha8Rng) -> Vec<Part> {
     };
     let heart = between(0.2, 0.36, rng);
     let tone = between(0.6, 1.3, rng) * if rng.random_bool(0.5) { -1.0 } else { 1.0 };
-    vec![part(petals), toned(Area::Ellipse { center: [0.0, 0.0], radii: [heart, heart], turn: 0.0 }, tone)]
+    vec![
+        part(petals),
+        toned(Area::Ellipse { center: [0.0, 0.0], radii: [heart, heart], turn: 0.0 }, tone),
+    ]
 }
 
 fn starfish(rng: &mut ChaCha8Rng) -> Vec<Part> {
@@ -215,7 +245,8 @@ fn starfish(rng: &mut ChaCha8Rng) -> Vec<Part> {
 }
 
 fn mushroom(rng: &mut ChaCha8Rng) -> Vec<Part> {
-    let (width, height, stem) = (between(0.6, 0.95, rng), between(0.45, 0.9, rng), between(0.14, 0.28, rng));
+    let (width, height, stem) =
+        (between(0.6, 0.95, rng), between(0.45, 0.9, rng), between(0.14, 0.28, rng));
     let brim = between(-0.15, 0.1, rng);
     let corners = 12;
     let cap = (0..=corners).map(|corner| {
@@ -224,7 +255,11 @@ fn mushroom(rng: &mut ChaCha8Rng) -> Vec<Part> {
     });
     vec![
         toned(
-            Area::Limb { from: [0.0, brim], to: [between(-0.15, 0.15, rng), 0.8], radii: [stem, between(0.9, 1.4, rng) * stem] },
+            Area::Limb {
+                from: [0.0, brim],
+                to: [between(-0.15, 0.15, rng), 0.8],
+                radii: [stem, between(0.9, 1.4, rng) * stem],
+            },
             between(-0.3, 0.7, rng),
         ),
         part(Area::Polygon(cap.collect())),
@@ -235,7 +270,8 @@ fn bottle(rng: &mut ChaCha8Rng) -> Vec<Part> {
     let (width, neck) = (between(0.26, 0.42, rng), between(0.08, 0.15, rng));
     let (shoulder, slope) = (between(-0.35, 0.05, rng), between(0.1, 0.4, rng));
     let outline = [[neck, -1.0], [neck, shoulder - slope], [width, shoulder], [width, 1.0]];
-    let corners = outline.iter().copied().chain(outline.iter().rev().map(|[x, y]| [-x, *y])).collect();
+    let corners =
+        outline.iter().copied().chain(outline.iter().rev().map(|[x, y]| [-x, *y])).collect();
     let label = vec![[-width, 0.25], [width, 0.25], [width, 0.7], [-width, 0.7]];
     let mut parts = vec![part(Area::Polygon(corners))];
     if rng.random_bool(0.5) {
@@ -249,12 +285,21 @@ fn mug(rng: &mut ChaCha8Rng) -> Vec<Part> {
     let height = between(0.5, 0.8, rng);
     let (outer, thickness) = (between(0.32, 0.45, rng), between(0.12, 0.18, rng));
     let shift = -0.2;
-    let corners = [[-width, -height], [width, -height], [width * foot, height], [-width * foot, height]];
+    let corners =
+        [[-width, -height], [width, -height], [width * foot, height], [-width * foot, height]];
     vec![
-        part(Area::Ring { center: [shift + width, between(-0.15, 0.1, rng)], inner: outer - thickness, outer }),
+        part(Area::Ring {
+            center: [shift + width, between(-0.15, 0.1, rng)],
+            inner: outer - thickness,
+            outer,
+        }),
         part(Area::Polygon(corners.iter().map(|[x, y]| [x + shift, *y]).collect())),
         toned(
-            Area::Ellipse { center: [shift, -height], radii: [width, between(0.08, 0.2, rng)], turn: 0.0 },
+            Area::Ellipse {
+                center: [shift, -height],
+                radii: [width, between(0.08, 0.2, rng)],
+                turn: 0.0,
+            },
             between(-0.8, -0.3, rng),
         ),
     ]
@@ -275,7 +320,10 @@ fn butterfly(rng: &mut ChaCha8Rng) -> Vec<Part> {
         parts.push(part(wing(upper, turn.abs())));
         parts.push(part(wing(lower, -between(0.5, 0.9, rng))));
     }
-    parts.push(toned(Area::Limb { from: [0.0, -0.45], to: [0.0, 0.5], radii: [0.07, 0.09] }, between(-0.8, 0.2, rng)));
+    parts.push(toned(
+        Area::Limb { from: [0.0, -0.45], to: [0.0, 0.5], radii: [0.07, 0.09] },
+        between(-0.8, 0.2, rng),
+    ));
     parts
 }
 
@@ -292,7 +340,12 @@ mod tests {
         let upright = Area::Ellipse { center: [1.0, 0.0], radii: [2.0, 0.5], turn: FRAC_PI_2 };
         assert!(upright.contains(1.0, 1.9) && !upright.contains(1.6, 0.0));
         let limb = Area::Limb { from: [0.0, 0.0], to: [2.0, 0.0], radii: [0.5, 0.1] };
-        assert!(limb.contains(-0.4, 0.0) && limb.contains(1.0, 0.29) && !limb.contains(1.0, 0.31) && !limb.contains(2.2, 0.0));
+        assert!(
+            limb.contains(-0.4, 0.0)
+                && limb.contains(1.0, 0.29)
+                && !limb.contains(1.0, 0.31)
+                && !limb.contains(2.2, 0.0)
+        );
         let ring = Area::Ring { center: [0.0, 0.0], inner: 0.5, outer: 1.0 };
         assert!(ring.contains(0.7, 0.0) && !ring.contains(0.0, 0.0));
         let lens = Area::Lens { length: 1.0, width: 0.5, bend: 0.0 };

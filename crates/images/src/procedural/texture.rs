@@ -22,12 +22,15 @@ impl Texture {
         let mut amplitude = 1.0;
         for octave in 2..8 {
             let cells = 1 << octave;
-            let lattice: Vec<f32> = (0..cells * cells).map(|_| rng.sample(StandardNormal)).collect();
+            let lattice: Vec<f32> =
+                (0..cells * cells).map(|_| rng.sample(StandardNormal)).collect();
             for y in 0..SIDE {
                 let (row, v) = cell(y, cells);
                 for x in 0..SIDE {
                     let (column, u) = cell(x, cells);
-                    let at = |dy: usize, dx: usize| lattice[(row + dy) % cells * cells + (column + dx) % cells];
+                    let at = |dy: usize, dx: usize| {
+                        lattice[(row + dy) % cells * cells + (column + dx) % cells]
+                    };
                     let above = at(0, 0) + u * (at(0, 1) - at(0, 0));
                     let below = at(1, 0) + u * (at(1, 1) - at(1, 0));
                     values[y * SIDE + x] += amplitude * (above + v * (below - above));
@@ -49,8 +52,10 @@ impl Texture {
         let wrap = |position: f32| (position as i64).rem_euclid(SIDE as i64) as usize;
         let (column, row) = (wrap(left), wrap(top));
         let (right, bottom) = ((column + 1) % SIDE, (row + 1) % SIDE);
-        let above = self.values[row * SIDE + column] * (1.0 - u) + self.values[row * SIDE + right] * u;
-        let below = self.values[bottom * SIDE + column] * (1.0 - u) + self.values[bottom * SIDE + right] * u;
+        let above =
+            self.values[row * SIDE + column] * (1.0 - u) + self.values[row * SIDE + right] * u;
+        let below = self.values[bottom * SIDE + column] * (1.0 - u)
+            + self.values[bottom * SIDE + right] * u;
         above * (1.0 - v) + below * v
     }
 }

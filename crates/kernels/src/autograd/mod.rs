@@ -19,7 +19,9 @@ use candle_core::{Device, Result, Tensor, TensorId};
 use rayon::prelude::*;
 
 use crate::arguments::{image_sizes, with_all_elements, with_elements};
-use crate::batch_norm::{Activation, BatchNorm, BatchStatistics, FixedStatistics, MixedBatchNorm, add_values};
+use crate::batch_norm::{
+    Activation, BatchNorm, BatchStatistics, FixedStatistics, MixedBatchNorm, add_values,
+};
 use crate::channels::{Groups, Sums};
 use crate::conv2d::{Conv2dGeometry, Convolution, MixedConvolution};
 use crate::in_place;
@@ -30,8 +32,8 @@ use crate::pooling::Pooling;
 use crate::precision::Precision;
 use crate::simd::vectorized;
 use operations::{
-    Concatenated, ConcatenatedChunks, Convolved, Copied, Entered, Left, Narrowed, Normalized, OfConvolution, OfNorm, Pooled,
-    Read, Widened,
+    Concatenated, ConcatenatedChunks, Convolved, Copied, Entered, Left, Narrowed, Normalized,
+    OfConvolution, OfNorm, Pooled, Read, Widened,
 };
 
 /// A value of a network, `[batch, channels, height, width]`, that remembers what it was computed
@@ -79,7 +81,9 @@ impl Gradients {
     fn take(&self) -> Result<Vec<Tensor>> {
         let taken = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         if taken.is_empty() {
-            candle_core::bail!("nothing in the graph reads this feature map, so it has no gradient");
+            candle_core::bail!(
+                "nothing in the graph reads this feature map, so it has no gradient"
+            );
         }
         Ok(taken)
     }
@@ -97,7 +101,9 @@ fn sum(tensors: &[Tensor]) -> Result<Tensor> {
     with_all_elements(tensors, |values| {
         let mut sum = values[0].to_vec();
         for values in &values[1..] {
-            sum.par_chunks_mut(PART).zip(values.par_chunks(PART)).for_each(|(sum, values)| add(sum, values));
+            sum.par_chunks_mut(PART)
+                .zip(values.par_chunks(PART))
+                .for_each(|(sum, values)| add(sum, values));
         }
         Tensor::from_vec(sum, tensors[0].shape(), &Device::Cpu)
     })
@@ -122,7 +128,8 @@ pub fn backward(loss: &Tensor) -> Result<GradStore> {
 /// # Errors
 /// See [`backward`].
 pub fn backward_onto(earlier: GradStore, loss: &Tensor) -> Result<GradStore> {
-    let earlier: OfVariables = earlier.get_ids().filter_map(|id| Some((*id, earlier.get_id(*id)?.clone()))).collect();
+    let earlier: OfVariables =
+        earlier.get_ids().filter_map(|id| Some((*id, earlier.get_id(*id)?.clone()))).collect();
     let outer = COLLECTED.replace(Some(earlier));
     let store = loss.backward();
     let collected = COLLECTED.replace(outer).unwrap_or_default();
@@ -159,7 +166,9 @@ fn with_added(sum: Tensor, gradient: &Tensor) -> Result<Tensor> {
     }
     with_elements(gradient, |gradient| {
         in_place::change(&sum, "sum of gradients", |sum| {
-            sum.par_chunks_mut(PART).zip(gradient.par_chunks(PART)).for_each(|(sum, gradient)| add(sum, gradient));
+            sum.par_chunks_mut(PART)
+                .zip(gradient.par_chunks(PART))
+                .for_each(|(sum, gradient)| add(sum, gradient));
         })
     })?;
     Ok(sum)
@@ -188,7 +197,11 @@ impl FeatureMap {
             true => tensor.apply_op1(Entered(Arc::clone(&gradients)))?,
             false => Tensor::new(0f32, &Device::Cpu)?,
         };
-        Ok(Self { values: tensor.detach().contiguous()?, node: Some(Node { token, gradients }), packed: None })
+        Ok(Self {
+            values: tensor.detach().contiguous()?,
+            node: Some(Node { token, gradients }),
+            packed: None,
+        })
     }
 
     fn mixed(&self) -> Result<Self> {
@@ -200,7 +213,8 @@ impl FeatureMap {
         };
         let (sizes, values) = mixed::pack(&self.values)?;
         let gradients = Arc::default();
-        let op = Narrowed { sizes, of_x: node.gradients_if_tracked(), of_y: Arc::clone(&gradients) };
+        let op =
+            Narrowed { sizes, of_x: node.gradients_if_tracked(), of_y: Arc::clone(&gradients) };
         let node = Some(Node { token: node.token.apply_op1(op)?, gradients });
         Ok(Self { values, node, packed: Some(sizes) })
     }
@@ -225,7 +239,11 @@ impl FeatureMap {
         let values = mixed::unpack(&sizes, &self.values)?;
         let gradients = Arc::default();
         let op = Widened { of_x: node.gradients_if_tracked(), of_y: Arc::clone(&gradients) };
-        Ok(Self { values, node: Some(Node { token: node.token.apply_op1(op)?, gradients }), packed: None })
+        Ok(Self {
+            values,
+            node: Some(Node { token: node.token.apply_op1(op)?, gradients }),
+            packed: None,
+        })
     }
 
     /// The values in f32, without gradients.
@@ -245,7 +263,8 @@ impl FeatureMap {
     /// Returns an error if the rank is not 4 or there are no pixels.
     pub fn channel_means(&self) -> Result<Tensor> {
         if let Some(sizes) = &self.packed {
-            let means = with_numbers(&self.values, |numbers| Ok(mixed::channel_means(sizes, numbers)))?;
+            let means =
+                with_numbers(&self.values, |numbers| Ok(mixed::channel_means(sizes, numbers)))?;
             return Tensor::from_vec(means, sizes.channels, &Device::Cpu);
         }
         if self.node.is_none() {
@@ -257,7 +276,8 @@ impl FeatureMap {
             let count = (batch * height * width) as f64;
             let mean = |channel: usize| {
                 let mut sums = Sums::new();
-                (0..batch).for_each(|image| add_values(&mut sums, &values[groups.plane(image, channel)]));
+                (0..batch)
+                    .for_each(|image| add_values(&mut sums, &values[groups.plane(image, channel)]));
                 let [sum] = sums.totals();
                 (sum / count) as f32
             };
@@ -287,12 +307,18 @@ impl FeatureMap {
     /// See [`crate::conv2d`].
     pub fn conv2d(&self, weight: &Tensor, geometry: Conv2dGeometry) -> Result<Self> {
         let Some(node) = &self.node else {
-            return Ok(Self { values: crate::conv2d(&self.values, weight, geometry)?, node: None, packed: None });
+            return Ok(Self {
+                values: crate::conv2d(&self.values, weight, geometry)?,
+                node: None,
+                packed: None,
+            });
         };
         let weight = weight.contiguous()?;
         let (values, op, packed) = match &self.packed {
             // Mixed kernels would multiply channels of different groups in vain.
-            Some(_) if geometry.groups > 1 => return self.plain()?.conv2d(&weight, geometry)?.mixed(),
+            Some(_) if geometry.groups > 1 => {
+                return self.plain()?.conv2d(&weight, geometry)?.mixed();
+            }
             Some(sizes) => {
                 let op = MixedConvolution::new(sizes, &weight, geometry)?;
                 let packed = Some(op.output());
@@ -304,9 +330,18 @@ impl FeatureMap {
             }
         };
         let gradients = Arc::default();
-        let op =
-            Convolved { op, x: self.values.clone(), of_x: node.gradients_if_tracked(), of_y: Arc::clone(&gradients), packed };
-        Ok(Self { values, node: Some(Node { token: node.token.apply_op2(&weight, op)?, gradients }), packed })
+        let op = Convolved {
+            op,
+            x: self.values.clone(),
+            of_x: node.gradients_if_tracked(),
+            of_y: Arc::clone(&gradients),
+            packed,
+        };
+        Ok(Self {
+            values,
+            node: Some(Node { token: node.token.apply_op2(&weight, op)?, gradients }),
+            packed,
+        })
     }
 
     /// See [`crate::batch_norm_train`].
@@ -323,13 +358,21 @@ impl FeatureMap {
     ) -> Result<(Self, BatchStatistics)> {
         let values = residual.map(|residual| &residual.values);
         let Some(node) = &self.node else {
-            let (values, statistics) = crate::batch_norm_train(&self.values, scale, shift, values, activation, eps)?;
+            let (values, statistics) =
+                crate::batch_norm_train(&self.values, scale, shift, values, activation, eps)?;
             return Ok((Self { values, node: None, packed: None }, statistics));
         };
         let (op, moments) = match self.packed {
             Some(sizes) => {
                 let residual = self.packed_residual(residual)?;
-                let op = MixedBatchNorm::training(sizes, scale, shift, residual.as_ref(), activation, eps)?;
+                let op = MixedBatchNorm::training(
+                    sizes,
+                    scale,
+                    shift,
+                    residual.as_ref(),
+                    activation,
+                    eps,
+                )?;
                 let moments = op.found();
                 (OfNorm::Mixed(op), moments)
             }
@@ -357,16 +400,31 @@ impl FeatureMap {
     ) -> Result<Self> {
         let values = residual.map(|residual| &residual.values);
         let Some(node) = &self.node else {
-            let values = crate::batch_norm_eval(&self.values, scale, shift, statistics, values, activation)?;
+            let values =
+                crate::batch_norm_eval(&self.values, scale, shift, statistics, values, activation)?;
             return Ok(Self { values, node: None, packed: None });
         };
         let op = match self.packed {
             Some(sizes) => {
                 let residual = self.packed_residual(residual)?;
-                let op = MixedBatchNorm::evaluation(sizes, scale, shift, statistics, residual.as_ref(), activation)?;
+                let op = MixedBatchNorm::evaluation(
+                    sizes,
+                    scale,
+                    shift,
+                    statistics,
+                    residual.as_ref(),
+                    activation,
+                )?;
                 OfNorm::Mixed(op)
             }
-            None => OfNorm::Plain(BatchNorm::evaluation(&self.values, scale, shift, statistics, values, activation)?),
+            None => OfNorm::Plain(BatchNorm::evaluation(
+                &self.values,
+                scale,
+                shift,
+                statistics,
+                values,
+                activation,
+            )?),
         };
         self.normalize(node, op, scale, shift, residual)
     }
@@ -375,17 +433,27 @@ impl FeatureMap {
     fn packed_residual(&self, residual: Option<&Self>) -> Result<Option<Sizes>> {
         match residual.map(|residual| residual.packed) {
             Some(None) => {
-                candle_core::bail!("batch_norm: residual is f32, expected mixed precision like x; call `in_precision` on it")
+                candle_core::bail!(
+                    "batch_norm: residual is f32, expected mixed precision like x; call `in_precision` on it"
+                )
             }
             sizes => Ok(sizes.flatten()),
         }
     }
 
-    fn normalize(&self, node: &Node, op: OfNorm, scale: &Tensor, shift: &Tensor, residual: Option<&Self>) -> Result<Self> {
+    fn normalize(
+        &self,
+        node: &Node,
+        op: OfNorm,
+        scale: &Tensor,
+        shift: &Tensor,
+        residual: Option<&Self>,
+    ) -> Result<Self> {
         let affine = Tensor::stack(&[scale, shift], 0)?;
         let of = |residual: &Self| residual.node.clone().expect("values on one device");
         let residual = residual.map(|residual| (&residual.values, of(residual)));
-        let values = op.forward(&self.values, &affine, residual.as_ref().map(|(values, _)| *values))?;
+        let values =
+            op.forward(&self.values, &affine, residual.as_ref().map(|(values, _)| *values))?;
         let gradients = Arc::default();
         let op = Normalized {
             op,
@@ -422,7 +490,11 @@ impl FeatureMap {
     /// See [`crate::area_pool`].
     pub fn area_pool(&self, factor: usize) -> Result<Self> {
         let Some(node) = &self.node else {
-            return Ok(Self { values: crate::area_pool(&self.values, factor)?, node: None, packed: None });
+            return Ok(Self {
+                values: crate::area_pool(&self.values, factor)?,
+                node: None,
+                packed: None,
+            });
         };
         if self.packed.is_some() {
             return self.plain()?.area_pool(factor)?.mixed();
@@ -431,7 +503,11 @@ impl FeatureMap {
         let values = self.values.apply_op1_no_bwd(&op)?;
         let gradients = Arc::default();
         let op = Pooled { op, of_x: node.gradients_if_tracked(), of_y: Arc::clone(&gradients) };
-        Ok(Self { values, node: Some(Node { token: node.token.apply_op1(op)?, gradients }), packed: None })
+        Ok(Self {
+            values,
+            node: Some(Node { token: node.token.apply_op1(op)?, gradients }),
+            packed: None,
+        })
     }
 
     /// Concatenates the channels of several values.
@@ -450,7 +526,8 @@ impl FeatureMap {
         let token = others.iter().try_fold(first.token.clone(), |sum, node| &sum + &node.token)?;
         let gradients = Arc::default();
         let own = |part: &&Self| part.node.as_ref().and_then(Node::gradients_if_tracked);
-        let parts = parts.iter().map(|part| Ok((part.values.dim(1)?, own(part)))).collect::<Result<_>>()?;
+        let parts =
+            parts.iter().map(|part| Ok((part.values.dim(1)?, own(part)))).collect::<Result<_>>()?;
         let token = token.apply_op1(Concatenated { parts, of_y: Arc::clone(&gradients) })?;
         Ok(Self { values, node: Some(Node { token, gradients }), packed: None })
     }
@@ -459,8 +536,13 @@ impl FeatureMap {
     fn concatenate_packed(parts: &[&Self]) -> Result<Self> {
         let sizes: Option<Vec<Sizes>> = parts.iter().map(|part| part.packed).collect();
         let follow = |sizes: &Vec<Sizes>| {
-            let alike = sizes.iter().all(|part| Sizes { channels: 1, ..*part } == Sizes { channels: 1, ..sizes[0] });
-            alike && sizes[..sizes.len() - 1].iter().all(|part| part.channels.is_multiple_of(mixed::CHUNK))
+            let alike = sizes
+                .iter()
+                .all(|part| Sizes { channels: 1, ..*part } == Sizes { channels: 1, ..sizes[0] });
+            alike
+                && sizes[..sizes.len() - 1]
+                    .iter()
+                    .all(|part| part.channels.is_multiple_of(mixed::CHUNK))
         };
         let Some(sizes) = sizes.filter(follow) else {
             let parts = parts.iter().map(|part| part.plain()).collect::<Result<Vec<_>>>()?;
@@ -469,15 +551,24 @@ impl FeatureMap {
         let whole = Sizes { channels: sizes.iter().map(|part| part.channels).sum(), ..sizes[0] };
         let tensors: Vec<Tensor> = parts.iter().map(|part| part.values.clone()).collect();
         let numbers = mixed::with_all_numbers(&tensors, |numbers| {
-            Ok(mixed::concatenate(&whole, &sizes.iter().copied().zip(numbers.iter().copied()).collect::<Vec<_>>()))
+            Ok(mixed::concatenate(
+                &whole,
+                &sizes.iter().copied().zip(numbers.iter().copied()).collect::<Vec<_>>(),
+            ))
         })?;
-        let nodes = parts.iter().map(|part| part.node.as_ref().expect("values in chunks are on the CPU"));
+        let nodes =
+            parts.iter().map(|part| part.node.as_ref().expect("values in chunks are on the CPU"));
         let tokens: Vec<&Tensor> = nodes.clone().map(|node| &node.token).collect();
         let token = tokens[1..].iter().try_fold(tokens[0].clone(), |sum, token| &sum + *token)?;
         let gradients = Arc::default();
         let parts = sizes.into_iter().zip(nodes.map(Node::gradients_if_tracked)).collect();
-        let token = token.apply_op1(ConcatenatedChunks { whole, parts, of_y: Arc::clone(&gradients) })?;
-        Ok(Self { values: whole.tensor(numbers)?, node: Some(Node { token, gradients }), packed: Some(whole) })
+        let token =
+            token.apply_op1(ConcatenatedChunks { whole, parts, of_y: Arc::clone(&gradients) })?;
+        Ok(Self {
+            values: whole.tensor(numbers)?,
+            node: Some(Node { token, gradients }),
+            packed: Some(whole),
+        })
     }
 
     /// See [`crate::point_readout`]; returns a tensor of candle's graph.
@@ -508,7 +599,11 @@ impl FeatureMap {
         }
     }
 
-    fn leave(&self, node: &Node, op: impl candle_core::CustomOp1 + 'static + Send + Sync) -> Result<Tensor> {
+    fn leave(
+        &self,
+        node: &Node,
+        op: impl candle_core::CustomOp1 + 'static + Send + Sync,
+    ) -> Result<Tensor> {
         node.token.apply_op1(Left { op, x: self.values.clone(), of_x: Arc::clone(&node.gradients) })
     }
 }

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Storage, Tensor};
+use candle_core::{
+    CpuStorage, CustomOp1, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Storage, Tensor,
+};
 
 use super::{Gradients, collected};
 use crate::batch_norm::{BatchNorm, MixedBatchNorm};
@@ -85,11 +87,23 @@ impl CustomOp2 for Convolved {
         "convolved"
     }
 
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         scalar()
     }
 
-    fn bwd(&self, _: &Tensor, weight: &Tensor, _: &Tensor, _: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        _: &Tensor,
+        weight: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let dy = match &self.packed {
             Some(sizes) => mixed::sum(sizes, &self.of_y.take()?)?,
             None => self.of_y.take_sum()?,
@@ -109,7 +123,12 @@ pub(super) enum OfNorm {
 }
 
 impl OfNorm {
-    pub(super) fn forward(&self, x: &Tensor, affine: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
+    pub(super) fn forward(
+        &self,
+        x: &Tensor,
+        affine: &Tensor,
+        residual: Option<&Tensor>,
+    ) -> Result<Tensor> {
         match (self, residual) {
             (Self::Plain(op), Some(residual)) => x.apply_op3_no_bwd(affine, residual, op),
             (Self::Plain(op), None) => x.apply_op2_no_bwd(affine, op),
@@ -151,11 +170,23 @@ impl CustomOp2 for Normalized {
         "normalized"
     }
 
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         scalar()
     }
 
-    fn bwd(&self, _: &Tensor, affine: &Tensor, _: &Tensor, _: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        _: &Tensor,
+        affine: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let affine = self.backward(affine)?;
         Ok((passed_on(&self.of_x)?, affine))
     }
@@ -266,7 +297,9 @@ impl CustomOp3 for Read {
         weights: &CpuStorage,
         weights_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        on_cpu(&self.x, |x, layout| self.op.cpu_fwd(x, layout, positions, positions_layout, weights, weights_layout))
+        on_cpu(&self.x, |x, layout| {
+            self.op.cpu_fwd(x, layout, positions, positions_layout, weights, weights_layout)
+        })
     }
 
     fn bwd(
@@ -277,12 +310,18 @@ impl CustomOp3 for Read {
         _: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let wanted = Wanted { features: self.of_x.is_some(), positions: positions.track_op(), weights: weights.track_op() };
-        let [x, of_positions, of_weights] = self.op.gradients(&self.x, positions, weights, gradient, wanted)?;
+        let wanted = Wanted {
+            features: self.of_x.is_some(),
+            positions: positions.track_op(),
+            weights: weights.track_op(),
+        };
+        let [x, of_positions, of_weights] =
+            self.op.gradients(&self.x, positions, weights, gradient, wanted)?;
         if let (Some(of_x), Some(x)) = (&self.of_x, x) {
             of_x.push(x);
         }
-        let of_weights = of_weights.map(|gradient| collected(weights, gradient)).transpose()?.flatten();
+        let of_weights =
+            of_weights.map(|gradient| collected(weights, gradient)).transpose()?.flatten();
         Ok((passed_on(&self.of_x)?, of_positions, of_weights))
     }
 }
@@ -323,7 +362,10 @@ impl CustomOp1 for Copied {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        Ok((CpuStorage::F32(crate::arguments::contiguous(x, layout)?.to_vec()), layout.shape().clone()))
+        Ok((
+            CpuStorage::F32(crate::arguments::contiguous(x, layout)?.to_vec()),
+            layout.shape().clone(),
+        ))
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {

@@ -1,8 +1,8 @@
 use super::{FeatureMap, Precision};
 use crate::testing::values;
 use crate::{
-    Activation, Conv2dGeometry, FixedStatistics, area_pool, average_pool, batch_norm_eval, batch_norm_train, conv2d, pair_cosine,
-    point_readout,
+    Activation, Conv2dGeometry, FixedStatistics, area_pool, average_pool, batch_norm_eval,
+    batch_norm_train, conv2d, pair_cosine, point_readout,
 };
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor, Var};
@@ -19,8 +19,19 @@ struct Network {
 
 impl Network {
     fn new(images: Tensor) -> Self {
-        let shapes: [&[usize]; 9] = [&[16, 3, 5, 5], &[16], &[16], &[16, 16, 3, 3], &[16], &[16], &[20, 16, 3, 3], &[20], &[20]];
-        let variables = shapes.iter().enumerate().map(|(seed, shape)| var(shape, seed as u64 + 10)).collect();
+        let shapes: [&[usize]; 9] = [
+            &[16, 3, 5, 5],
+            &[16],
+            &[16],
+            &[16, 16, 3, 3],
+            &[16],
+            &[16],
+            &[20, 16, 3, 3],
+            &[20],
+            &[20],
+        ];
+        let variables =
+            shapes.iter().enumerate().map(|(seed, shape)| var(shape, seed as u64 + 10)).collect();
         Self { images, variables }
     }
 
@@ -31,8 +42,13 @@ impl Network {
     /// The loss over feature maps: a value with two readers in the network and one in the loss, a
     /// residual, and a stride.
     fn traced(&self, training: bool) -> Result<Tensor> {
-        let [w1, a1, b1, w2, a2, b2, w3, a3, b3] = std::array::from_fn(|i| self.variables[i].as_tensor());
-        let norm = |x: FeatureMap, a: &Tensor, b: &Tensor, residual: Option<&FeatureMap>, activation| match training {
+        let [w1, a1, b1, w2, a2, b2, w3, a3, b3] =
+            std::array::from_fn(|i| self.variables[i].as_tensor());
+        let norm = |x: FeatureMap,
+                    a: &Tensor,
+                    b: &Tensor,
+                    residual: Option<&FeatureMap>,
+                    activation| match training {
             true => Ok(x.batch_norm_train(a, b, residual, activation, 1e-5)?.0),
             false => x.batch_norm_eval(
                 a,
@@ -42,10 +58,19 @@ impl Network {
                 activation,
             ),
         };
-        let stem = norm(FeatureMap::new(&self.images)?.conv2d(w1, Self::geometry(1, 2))?, a1, b1, None, Activation::Elu)?;
-        let first = norm(stem.conv2d(w2, Self::geometry(1, 1))?, a2, b2, Some(&stem), Activation::Relu)?;
-        let second = norm(first.conv2d(w3, Self::geometry(2, 1))?, a3, b3, None, Activation::Identity)?;
-        let cosines = (first.pair_cosine(&b1.detach())?.sum_all()? + stem.pair_cosine(&b2.detach())?.sqr()?.sum_all()?)?;
+        let stem = norm(
+            FeatureMap::new(&self.images)?.conv2d(w1, Self::geometry(1, 2))?,
+            a1,
+            b1,
+            None,
+            Activation::Elu,
+        )?;
+        let first =
+            norm(stem.conv2d(w2, Self::geometry(1, 1))?, a2, b2, Some(&stem), Activation::Relu)?;
+        let second =
+            norm(first.conv2d(w3, Self::geometry(2, 1))?, a3, b3, None, Activation::Identity)?;
+        let cosines = (first.pair_cosine(&b1.detach())?.sum_all()?
+            + stem.pair_cosine(&b2.detach())?.sqr()?.sum_all()?)?;
         let pooled = second.average_pool(2, 2)?.sqr()?.sum_all()?;
         let mean = (second.tensor()?.powf(3.0)?.mean_all()? + stem.tensor()?.mean_all()?)?;
         (cosines + pooled)? + mean
@@ -53,22 +78,29 @@ impl Network {
 
     /// The same over tensors.
     fn plain(&self, training: bool) -> Result<Tensor> {
-        let [w1, a1, b1, w2, a2, b2, w3, a3, b3] = std::array::from_fn(|i| self.variables[i].as_tensor());
-        let norm = |x: Tensor, a: &Tensor, b: &Tensor, residual: Option<&Tensor>, activation| match training {
-            true => Ok(batch_norm_train(&x, a, b, residual, activation, 1e-5)?.0),
-            false => batch_norm_eval(
-                &x,
-                a,
-                b,
-                FixedStatistics { mean: &a.detach(), variance: &b.detach().sqr()?, eps: 1e-5 },
-                residual,
-                activation,
-            ),
+        let [w1, a1, b1, w2, a2, b2, w3, a3, b3] =
+            std::array::from_fn(|i| self.variables[i].as_tensor());
+        let norm = |x: Tensor, a: &Tensor, b: &Tensor, residual: Option<&Tensor>, activation| {
+            match training {
+                true => Ok(batch_norm_train(&x, a, b, residual, activation, 1e-5)?.0),
+                false => batch_norm_eval(
+                    &x,
+                    a,
+                    b,
+                    FixedStatistics { mean: &a.detach(), variance: &b.detach().sqr()?, eps: 1e-5 },
+                    residual,
+                    activation,
+                ),
+            }
         };
-        let stem = norm(conv2d(&self.images, w1, Self::geometry(1, 2))?, a1, b1, None, Activation::Elu)?;
-        let first = norm(conv2d(&stem, w2, Self::geometry(1, 1))?, a2, b2, Some(&stem), Activation::Relu)?;
-        let second = norm(conv2d(&first, w3, Self::geometry(2, 1))?, a3, b3, None, Activation::Identity)?;
-        let cosines = (pair_cosine(&first, &b1.detach())?.sum_all()? + pair_cosine(&stem, &b2.detach())?.sqr()?.sum_all()?)?;
+        let stem =
+            norm(conv2d(&self.images, w1, Self::geometry(1, 2))?, a1, b1, None, Activation::Elu)?;
+        let first =
+            norm(conv2d(&stem, w2, Self::geometry(1, 1))?, a2, b2, Some(&stem), Activation::Relu)?;
+        let second =
+            norm(conv2d(&first, w3, Self::geometry(2, 1))?, a3, b3, None, Activation::Identity)?;
+        let cosines = (pair_cosine(&first, &b1.detach())?.sum_all()?
+            + pair_cosine(&stem, &b2.detach())?.sqr()?.sum_all()?)?;
         let pooled = average_pool(&second, 2, 2)?.sqr()?.sum_all()?;
         let mean = (second.powf(3.0)?.mean_all()? + stem.mean_all()?)?;
         (cosines + pooled)? + mean
@@ -82,10 +114,14 @@ fn flat(tensor: &Tensor) -> Vec<f32> {
 /// Compares up to the rounding of sums in a different order.
 #[track_caller]
 fn check_close(found: &GradStore, expected: &GradStore, variable: &Tensor) {
-    let (found, expected) = (flat(found.get(variable).unwrap()), flat(expected.get(variable).unwrap()));
+    let (found, expected) =
+        (flat(found.get(variable).unwrap()), flat(expected.get(variable).unwrap()));
     let largest = expected.iter().fold(0f32, |largest, value| largest.max(value.abs()));
     for (found, expected) in found.iter().zip(&expected) {
-        assert!((found - expected).abs() <= 1e-5 * largest, "{found} instead of {expected}, the largest is {largest}");
+        assert!(
+            (found - expected).abs() <= 1e-5 * largest,
+            "{found} instead of {expected}, the largest is {largest}"
+        );
     }
 }
 
@@ -109,11 +145,15 @@ fn gradients_beside_the_graph_are_those_of_the_graph() {
     let geometry = Network::geometry(1, 1);
     let loss = || -> Result<Tensor> {
         let penalty = network.variables[0].as_tensor().sqr()?.sum_all()?;
-        let again =
-            FeatureMap::new(&var(&[2, 16, 6, 6], 3))?.conv2d(&network.variables[3], geometry)?.tensor()?.sqr()?.mean_all()?;
+        let again = FeatureMap::new(&var(&[2, 16, 6, 6], 3))?
+            .conv2d(&network.variables[3], geometry)?
+            .tensor()?
+            .sqr()?
+            .mean_all()?;
         (network.traced(true)? + penalty)? + again
     };
-    let (beside, graph) = (crate::backward(&loss().unwrap()).unwrap(), loss().unwrap().backward().unwrap());
+    let (beside, graph) =
+        (crate::backward(&loss().unwrap()).unwrap(), loss().unwrap().backward().unwrap());
     network.variables.iter().for_each(|variable| check_close(&beside, &graph, variable));
 }
 
@@ -136,7 +176,8 @@ fn gradients_of_losses_one_after_the_other_are_those_of_their_sum() {
 #[test]
 fn gradients_of_a_pyramid_are_those_of_the_graph() {
     let shapes: [&[usize]; 5] = [&[5, 2, 3, 3], &[4, 5, 3, 3], &[6, 9], &[6, 9], &[6, 9]];
-    let variables: Vec<Var> = shapes.iter().enumerate().map(|(seed, shape)| var(shape, seed as u64 + 30)).collect();
+    let variables: Vec<Var> =
+        shapes.iter().enumerate().map(|(seed, shape)| var(shape, seed as u64 + 30)).collect();
     let (images, positions) = (var(&[3, 2, 7, 9], 1), var(&[3, 6, 2], 2));
     let geometry = Network::geometry(1, 1);
     let traced = || -> Result<Tensor> {
@@ -163,7 +204,8 @@ fn gradients_of_a_pyramid_are_those_of_the_graph() {
     };
     let (traced, plain) = (traced().unwrap(), plain().unwrap());
     assert_eq!(flat(&traced), flat(&plain));
-    let (beside, traced, plain) = (crate::backward(&traced).unwrap(), traced.backward().unwrap(), plain.backward().unwrap());
+    let (beside, traced, plain) =
+        (crate::backward(&traced).unwrap(), traced.backward().unwrap(), plain.backward().unwrap());
     for variable in variables.iter().chain([&images, &positions]) {
         check_close(&traced, &plain, variable);
         check_close(&beside, &plain, variable);
@@ -187,9 +229,13 @@ fn gives_gradients_only_where_they_are_asked_for() {
     let gradients = network.traced(true).unwrap().backward().unwrap();
     assert!(gradients.get(&images).is_none());
     network.images = images.as_tensor().clone();
-    let plain = Network { images: network.images.clone(), variables: Network::new(images.as_tensor().clone()).variables };
+    let plain = Network {
+        images: network.images.clone(),
+        variables: Network::new(images.as_tensor().clone()).variables,
+    };
     let frozen = |network: &Network| -> Result<Tensor> {
-        let x = FeatureMap::new(&network.images)?.conv2d(&network.variables[0].as_tensor().detach(), Network::geometry(1, 2))?;
+        let x = FeatureMap::new(&network.images)?
+            .conv2d(&network.variables[0].as_tensor().detach(), Network::geometry(1, 2))?;
         x.average_pool(3, 3)?.sqr()?.sum_all()
     };
     let gradients = frozen(&plain).unwrap().backward().unwrap();
@@ -214,31 +260,60 @@ fn channel_means_are_means_over_images_and_pixels() {
 fn refuses_what_the_operations_refuse() {
     let x = FeatureMap::new(var(&[3, 3, 9, 10], 1).as_tensor()).unwrap();
     let geometry = Conv2dGeometry::default();
-    assert!(x.conv2d(var(&[4, 2, 3, 3], 1).as_tensor(), geometry).unwrap_err().to_string().contains("weight"));
-    assert!(x.batch_norm_train(&var(&[4], 1), &var(&[3], 1), None, Activation::Relu, 1e-5).is_err());
+    assert!(
+        x.conv2d(var(&[4, 2, 3, 3], 1).as_tensor(), geometry)
+            .unwrap_err()
+            .to_string()
+            .contains("weight")
+    );
+    assert!(
+        x.batch_norm_train(&var(&[4], 1), &var(&[3], 1), None, Activation::Relu, 1e-5).is_err()
+    );
     assert!(x.batch_norm_train(&var(&[3], 1), &var(&[3], 1), None, Activation::Relu, 0.0).is_err());
     let other = FeatureMap::new(var(&[3, 3, 9, 9], 1).as_tensor()).unwrap();
-    assert!(x.batch_norm_train(&var(&[3], 1), &var(&[3], 1), Some(&other), Activation::Relu, 1e-5).is_err());
+    assert!(
+        x.batch_norm_train(&var(&[3], 1), &var(&[3], 1), Some(&other), Activation::Relu, 1e-5)
+            .is_err()
+    );
     assert!(x.average_pool(10, 1).unwrap_err().to_string().contains("kernel"));
     assert!(x.pair_cosine(&var(&[3], 1)).unwrap_err().to_string().contains("even number"));
     assert!(x.area_pool(0).unwrap_err().to_string().contains("factor"));
-    assert!(x.point_readout(&var(&[3, 4, 2], 1), &var(&[4, 2], 1)).unwrap_err().to_string().contains("weights"));
-    assert!(FeatureMap::concatenate(&[&x, &other]).is_err() && FeatureMap::concatenate(&[]).is_err());
-    let integers = FeatureMap::new(&Tensor::zeros((2, 3, 4, 4), candle_core::DType::U32, &Device::Cpu).unwrap()).unwrap();
+    assert!(
+        x.point_readout(&var(&[3, 4, 2], 1), &var(&[4, 2], 1))
+            .unwrap_err()
+            .to_string()
+            .contains("weights")
+    );
+    assert!(
+        FeatureMap::concatenate(&[&x, &other]).is_err() && FeatureMap::concatenate(&[]).is_err()
+    );
+    let integers = FeatureMap::new(
+        &Tensor::zeros((2, 3, 4, 4), candle_core::DType::U32, &Device::Cpu).unwrap(),
+    )
+    .unwrap();
     assert!(integers.average_pool(2, 2).is_err());
 }
 
 /// The network of [`Network::traced`] in mixed precision, with gradients through candle.
 fn mixed_loss(network: &Network) -> Result<Tensor> {
-    let [w1, a1, b1, w2, a2, b2, w3, a3, b3] = std::array::from_fn(|i| network.variables[i].as_tensor());
-    let norm = |x: FeatureMap, a: &Tensor, b: &Tensor, residual: Option<&FeatureMap>, activation| -> Result<FeatureMap> {
+    let [w1, a1, b1, w2, a2, b2, w3, a3, b3] =
+        std::array::from_fn(|i| network.variables[i].as_tensor());
+    let norm = |x: FeatureMap,
+                a: &Tensor,
+                b: &Tensor,
+                residual: Option<&FeatureMap>,
+                activation|
+     -> Result<FeatureMap> {
         Ok(x.batch_norm_train(a, b, residual, activation, 1e-5)?.0)
     };
     let images = FeatureMap::new(&network.images)?.mixed()?;
     let stem = norm(images.conv2d(w1, Network::geometry(1, 2))?, a1, b1, None, Activation::Elu)?;
-    let first = norm(stem.conv2d(w2, Network::geometry(1, 1))?, a2, b2, Some(&stem), Activation::Relu)?;
-    let second = norm(first.conv2d(w3, Network::geometry(2, 1))?, a3, b3, None, Activation::Identity)?;
-    let cosines = (first.pair_cosine(&b1.detach())?.sum_all()? + stem.pair_cosine(&b2.detach())?.sqr()?.sum_all()?)?;
+    let first =
+        norm(stem.conv2d(w2, Network::geometry(1, 1))?, a2, b2, Some(&stem), Activation::Relu)?;
+    let second =
+        norm(first.conv2d(w3, Network::geometry(2, 1))?, a3, b3, None, Activation::Identity)?;
+    let cosines = (first.pair_cosine(&b1.detach())?.sum_all()?
+        + stem.pair_cosine(&b2.detach())?.sqr()?.sum_all()?)?;
     let pooled = second.average_pool(2, 2)?.sqr()?.sum_all()?;
     let mean = (second.tensor()?.powf(3.0)?.mean_all()? + stem.tensor()?.mean_all()?)?;
     (cosines + pooled)? + mean
@@ -253,11 +328,18 @@ fn mixed_precision_has_the_same_gradients_up_to_its_rounding() {
     assert!((loss - exact).abs() < 0.02 * exact.abs(), "{loss} against {exact}");
     let (found, expected) = (found.backward().unwrap(), expected.backward().unwrap());
     for variable in network.variables.iter().chain([&images]) {
-        let (found, expected) = (flat(found.get(variable).unwrap()), flat(expected.get(variable).unwrap()));
+        let (found, expected) =
+            (flat(found.get(variable).unwrap()), flat(expected.get(variable).unwrap()));
         let norm = |values: &[f32]| values.iter().map(|value| value * value).sum::<f32>().sqrt();
-        let difference: Vec<f32> = found.iter().zip(&expected).map(|(found, expected)| found - expected).collect();
+        let difference: Vec<f32> =
+            found.iter().zip(&expected).map(|(found, expected)| found - expected).collect();
         let (off, size) = (norm(&difference), norm(&expected));
-        assert!(off < 0.1 * size, "a gradient of {:?} is off by {} of it", variable.dims(), off / size);
+        assert!(
+            off < 0.1 * size,
+            "a gradient of {:?} is off by {} of it",
+            variable.dims(),
+            off / size
+        );
         assert!(off > 0.0, "nothing was rounded");
     }
 }
@@ -269,7 +351,8 @@ fn mixed_precision_gives_the_same_bits_for_any_number_of_threads() {
         let network = Network::new(images.as_tensor().clone());
         let loss = mixed_loss(&network).unwrap();
         let gradients = loss.backward().unwrap();
-        let of_variables = network.variables.iter().map(|variable| gradients.get(variable).unwrap().clone());
+        let of_variables =
+            network.variables.iter().map(|variable| gradients.get(variable).unwrap().clone());
         std::iter::once(loss).chain(of_variables).collect()
     });
 }
@@ -277,20 +360,35 @@ fn mixed_precision_gives_the_same_bits_for_any_number_of_threads() {
 #[test]
 fn mixed_precision_concatenates_and_pools_as_f32_does() {
     for channels in [[32, 16, 5], [5, 16, 3]] {
-        let parts: Vec<Var> = channels.iter().enumerate().map(|(seed, n)| var(&[3, *n, 6, 5], seed as u64)).collect();
+        let parts: Vec<Var> =
+            channels.iter().enumerate().map(|(seed, n)| var(&[3, *n, 6, 5], seed as u64)).collect();
         let loss = |precision| {
-            let maps: Vec<FeatureMap> =
-                parts.iter().map(|part| FeatureMap::new(part.as_tensor()).unwrap().in_precision(precision).unwrap()).collect();
+            let maps: Vec<FeatureMap> = parts
+                .iter()
+                .map(|part| {
+                    FeatureMap::new(part.as_tensor()).unwrap().in_precision(precision).unwrap()
+                })
+                .collect();
             let whole = FeatureMap::concatenate(&maps.iter().collect::<Vec<_>>()).unwrap();
-            let pooled = whole.area_pool(2).unwrap().in_precision(Precision::F32).unwrap().tensor().unwrap();
-            (pooled.sqr().unwrap().sum_all().unwrap() + whole.tensor().unwrap().powf(3.0).unwrap().sum_all().unwrap()).unwrap()
+            let pooled =
+                whole.area_pool(2).unwrap().in_precision(Precision::F32).unwrap().tensor().unwrap();
+            (pooled.sqr().unwrap().sum_all().unwrap()
+                + whole.tensor().unwrap().powf(3.0).unwrap().sum_all().unwrap())
+            .unwrap()
         };
-        let (found, expected) = (loss(Precision::Mixed).backward().unwrap(), loss(Precision::F32).backward().unwrap());
+        let (found, expected) =
+            (loss(Precision::Mixed).backward().unwrap(), loss(Precision::F32).backward().unwrap());
         for part in &parts {
-            let (found, expected) = (flat(found.get(part).unwrap()), flat(expected.get(part).unwrap()));
+            let (found, expected) =
+                (flat(found.get(part).unwrap()), flat(expected.get(part).unwrap()));
             // Values, pooled values and three gradients are rounded, each by a factor of 2^-8; no
             // gradient here is larger than 4.
-            assert!(found.iter().zip(&expected).all(|(found, expected)| (found - expected).abs() < 5.0 * 4.0 / 256.0));
+            assert!(
+                found
+                    .iter()
+                    .zip(&expected)
+                    .all(|(found, expected)| (found - expected).abs() < 5.0 * 4.0 / 256.0)
+            );
         }
     }
 }

@@ -38,7 +38,8 @@ macro_rules! with_slope {
                 $call
             }
             Activation::Elu => {
-                let $before = |y: f32, gradient: f32| if y > 0.0 { gradient } else { gradient * (y + 1.0) };
+                let $before =
+                    |y: f32, gradient: f32| if y > 0.0 { gradient } else { gradient * (y + 1.0) };
                 $call
             }
         }

@@ -3,7 +3,8 @@
 
 use super::{Activation, BatchStatistics, FixedStatistics};
 use crate::cuda::launch::{
-    Held, Module, Stored, by_type, dtype, grid, launch, module, not_on_the_cpu, over, room, size, stretches, tensor, view, width,
+    Held, Module, Stored, by_type, dtype, grid, launch, module, not_on_the_cpu, over, room, size,
+    stretches, tensor, view, width,
 };
 use candle_core::cuda::cudarc::driver::{CudaSlice, CudaView};
 use candle_core::cuda::{CudaDevice, CudaStorage};
@@ -23,7 +24,13 @@ pub(super) fn train(
     eps: f64,
 ) -> Result<(Tensor, BatchStatistics)> {
     let moments = Arc::new(OnceLock::new());
-    let op = BatchNorm { sizes: Sizes::of(x)?, activation, eps, training: true, moments: Arc::clone(&moments) };
+    let op = BatchNorm {
+        sizes: Sizes::of(x)?,
+        activation,
+        eps,
+        training: true,
+        moments: Arc::clone(&moments),
+    };
     let count = op.sizes.count as usize;
     let y = apply(op, x, scale, shift, residual)?;
     let moments = moments.get().expect("the forward pass has found them");
@@ -42,7 +49,13 @@ pub(super) fn eval(
     let FixedStatistics { mean, variance, eps } = statistics;
     let sizes = Sizes::of(x)?;
     let moments = OnceLock::from(given(sizes, mean, variance, eps)?);
-    apply(BatchNorm { sizes, activation, eps, training: false, moments: Arc::new(moments) }, x, scale, shift, residual)
+    apply(
+        BatchNorm { sizes, activation, eps, training: false, moments: Arc::new(moments) },
+        x,
+        scale,
+        shift,
+        residual,
+    )
 }
 
 /// Sizes as the kernels take them.
@@ -61,7 +74,13 @@ impl Sizes {
         let (batch, channels, height, width) = x.dims4()?;
         let total = size(OP, "x", x.elem_count())?;
         let (area, channels) = ((height * width) as u32, channels as u32);
-        Ok(Self { dims: [batch, channels as usize, height, width], channels, area, count: batch as u32 * area, total })
+        Ok(Self {
+            dims: [batch, channels as usize, height, width],
+            channels,
+            area,
+            count: batch as u32 * area,
+            total,
+        })
     }
 }
 
@@ -76,7 +95,13 @@ struct BatchNorm {
     moments: Arc<OnceLock<Tensor>>,
 }
 
-fn apply(op: BatchNorm, x: &Tensor, scale: &Tensor, shift: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
+fn apply(
+    op: BatchNorm,
+    x: &Tensor,
+    scale: &Tensor,
+    shift: &Tensor,
+    residual: Option<&Tensor>,
+) -> Result<Tensor> {
     let affine = Tensor::stack(&[scale, shift], 0)?;
     let x = x.contiguous()?;
     match residual {
@@ -110,7 +135,12 @@ fn number(activation: Activation) -> i32 {
 type Argument<'a> = (&'a CudaStorage, &'a Layout);
 
 impl BatchNorm {
-    fn forward(&self, x: Argument, affine: Argument, residual: Option<Argument>) -> Result<(CudaStorage, Shape)> {
+    fn forward(
+        &self,
+        x: Argument,
+        affine: Argument,
+        residual: Option<Argument>,
+    ) -> Result<(CudaStorage, Shape)> {
         let y = by_type!(dtype(x.0), T => {
             let values = self.forward_as::<T>(x, affine, residual)?;
             CudaStorage::wrap_cuda_slice(values, x.0.device.clone())
@@ -118,14 +148,21 @@ impl BatchNorm {
         Ok((y, Shape::from(self.sizes.dims.to_vec())))
     }
 
-    fn forward_as<T: Stored>(&self, x: Argument, affine: Argument, residual: Option<Argument>) -> Result<CudaSlice<T>> {
+    fn forward_as<T: Stored>(
+        &self,
+        x: Argument,
+        affine: Argument,
+        residual: Option<Argument>,
+    ) -> Result<CudaSlice<T>> {
         let device = &x.0.device;
         let Sizes { channels, area, total, .. } = self.sizes;
-        let layouts: Vec<&Layout> = [Some(x.1), residual.map(|(_, layout)| layout)].into_iter().flatten().collect();
+        let layouts: Vec<&Layout> =
+            [Some(x.1), residual.map(|(_, layout)| layout)].into_iter().flatten().collect();
         let width = width(area, &layouts);
         let values = view::<T>(x.0, x.1)?;
         if self.moments.get().is_none() {
-            let moments = tensor(self.batch_moments(device, &values, width)?, device, (3, channels as usize));
+            let moments =
+                tensor(self.batch_moments(device, &values, width)?, device, (3, channels as usize));
             // A second forward pass of one operation would compute the same values.
             let _ = self.moments.set(moments);
         }
@@ -147,7 +184,12 @@ impl BatchNorm {
         Ok(y)
     }
 
-    fn batch_moments<T: Stored>(&self, device: &CudaDevice, x: &CudaView<T>, width: u32) -> Result<CudaSlice<f32>> {
+    fn batch_moments<T: Stored>(
+        &self,
+        device: &CudaDevice,
+        x: &CudaView<T>,
+        width: u32,
+    ) -> Result<CudaSlice<f32>> {
         let Sizes { channels, area, count, .. } = self.sizes;
         let (stretches, stretch) = stretches(channels, count);
         let mut partial = room::<f64>(device, 2 * channels as usize * stretches as usize)?;
@@ -186,7 +228,8 @@ impl BatchNorm {
         let Sizes { dims, channels, area, count, total } = self.sizes;
         let (wants_input, wants_affine) = (x.track_op(), affine.track_op());
         let width = width(area, &[x.layout(), y.layout(), gradient.layout()]);
-        let (xs, affines, ys, gs) = (Held::new(x), Held::new(affine), Held::new(y), Held::new(gradient));
+        let (xs, affines, ys, gs) =
+            (Held::new(x), Held::new(affine), Held::new(y), Held::new(gradient));
         let moments = Held::new(self.moments.get().expect("the forward pass came first"));
         let device = xs.device()?;
         let (activation, training) = (number(self.activation), i32::from(self.training));
@@ -210,8 +253,10 @@ impl BatchNorm {
         let (mut input, mut residual) = (None, None);
         if wants_input || residual_wanted {
             let length = |wanted: bool| if wanted { total as usize } else { 1 };
-            let (mut into_input, mut into_residual) =
-                (room::<T>(device, length(wants_input))?, room::<T>(device, length(residual_wanted))?);
+            let (mut into_input, mut into_residual) = (
+                room::<T>(device, length(wants_input))?,
+                room::<T>(device, length(residual_wanted))?,
+            );
             let wanted = i32::from(wants_input) | i32::from(residual_wanted) << 1;
             let packs = total / width;
             // SAFETY: the parameters match `batch_norm_input_gradients`, which writes all values of
@@ -237,11 +282,23 @@ impl CustomOp2 for BatchNorm {
 
     not_on_the_cpu!(_x: &CpuStorage, _xl: &Layout, _affine: &CpuStorage, _al: &Layout);
 
-    fn cuda_fwd(&self, x: &CudaStorage, xl: &Layout, affine: &CudaStorage, al: &Layout) -> Result<(CudaStorage, Shape)> {
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        xl: &Layout,
+        affine: &CudaStorage,
+        al: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
         self.forward((x, xl), (affine, al), None)
     }
 
-    fn bwd(&self, x: &Tensor, affine: &Tensor, y: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        affine: &Tensor,
+        y: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let [x, affine, _] = self.backward(x, affine, y, gradient, false)?;
         Ok((x, affine))
     }

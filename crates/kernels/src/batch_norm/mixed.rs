@@ -89,10 +89,17 @@ impl MixedBatchNorm {
     }
 
     /// The result in chunks; `affine` is scale and shift, stacked.
-    pub(crate) fn forward(&self, x: &Tensor, affine: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
+    pub(crate) fn forward(
+        &self,
+        x: &Tensor,
+        affine: &Tensor,
+        residual: Option<&Tensor>,
+    ) -> Result<Tensor> {
         let y = with_numbers(x, |x| {
             with_elements(affine, |affine| match residual {
-                Some(residual) => with_numbers(residual, |residual| Ok(self.normalized(x, affine, Some(residual)))),
+                Some(residual) => with_numbers(residual, |residual| {
+                    Ok(self.normalized(x, affine, Some(residual)))
+                }),
                 None => Ok(self.normalized(x, affine, None)),
             })
         })?;
@@ -121,7 +128,9 @@ impl MixedBatchNorm {
         })?;
         Ok([
             input.then(|| self.sizes.tensor(of_input)).transpose()?,
-            scale_and_shift.then(|| Tensor::from_vec(of_affine, (2, self.sizes.channels), &Device::Cpu)).transpose()?,
+            scale_and_shift
+                .then(|| Tensor::from_vec(of_affine, (2, self.sizes.channels), &Device::Cpu))
+                .transpose()?,
             residual.then(|| self.sizes.tensor(of_residual)).transpose()?,
         ])
     }
@@ -138,11 +147,18 @@ impl MixedBatchNorm {
     /// Sums over all images of the results of `of` for the planes, chunk by chunk.
     fn sums(&self, of: impl Fn(usize) -> ChunkSums + Send + Sync) -> Vec<ChunkSums> {
         let chunks = self.sizes.chunks();
-        let planes: Vec<ChunkSums> = (0..self.sizes.batch * chunks).into_par_iter().with_min_len(self.run()).map(of).collect();
+        let planes: Vec<ChunkSums> = (0..self.sizes.batch * chunks)
+            .into_par_iter()
+            .with_min_len(self.run())
+            .map(of)
+            .collect();
         let mut totals = vec![[[0.0; CHUNK]; 2]; chunks];
         for planes in planes.chunks_exact(chunks) {
-            for (total, plane) in
-                totals.as_flattened_mut().as_flattened_mut().iter_mut().zip(planes.as_flattened().as_flattened())
+            for (total, plane) in totals
+                .as_flattened_mut()
+                .as_flattened_mut()
+                .iter_mut()
+                .zip(planes.as_flattened().as_flattened())
             {
                 *total += plane;
             }
@@ -154,7 +170,10 @@ impl MixedBatchNorm {
         let (sizes, count) = (self.sizes, (self.sizes.batch * self.sizes.area()) as f64);
         if self.given.is_none() {
             let sums = self.sums(|plane| moments(&x[plane * sizes.plane()..][..sizes.plane()]));
-            let channels = sums.iter().flat_map(|[values, squares]| values.iter().zip(squares)).take(sizes.channels);
+            let channels = sums
+                .iter()
+                .flat_map(|[values, squares]| values.iter().zip(squares))
+                .take(sizes.channels);
             let (mean, variance) = channels
                 .map(|(sum, squares)| {
                     let mean = sum / count;
@@ -167,7 +186,8 @@ impl MixedBatchNorm {
         let moments = self.moments();
         let lines: Vec<Line> = (0..sizes.chunks())
             .map(|chunk| {
-                let mut line = Line { mean: [0.0; CHUNK], factor: [0.0; CHUNK], shift: [0.0; CHUNK] };
+                let mut line =
+                    Line { mean: [0.0; CHUNK], factor: [0.0; CHUNK], shift: [0.0; CHUNK] };
                 for lane in 0..sizes.channels_of(chunk) {
                     let channel = chunk * CHUNK + lane;
                     line.mean[lane] = moments.mean[channel];
@@ -180,11 +200,20 @@ impl MixedBatchNorm {
         // SAFETY: the planes cover all numbers, and each one is written.
         let (y, ()) = unsafe {
             written(x.len(), |y| {
-                y.par_chunks_exact_mut(sizes.plane()).with_min_len(self.run()).enumerate().for_each(|(plane, y)| {
-                    let range = plane * sizes.plane()..(plane + 1) * sizes.plane();
-                    let residual = residual.map(|residual| &residual[range.clone()]);
-                    normalize(y, &x[range], residual, &lines[plane % sizes.chunks()], self.activation);
-                });
+                y.par_chunks_exact_mut(sizes.plane())
+                    .with_min_len(self.run())
+                    .enumerate()
+                    .for_each(|(plane, y)| {
+                        let range = plane * sizes.plane()..(plane + 1) * sizes.plane();
+                        let residual = residual.map(|residual| &residual[range.clone()]);
+                        normalize(
+                            y,
+                            &x[range],
+                            residual,
+                            &lines[plane % sizes.chunks()],
+                            self.activation,
+                        );
+                    });
             })
         };
         y
@@ -201,19 +230,29 @@ struct Source<'a> {
 
 impl Source<'_> {
     /// The gradients of the input, of scale and shift, and of the residual; empty if not requested.
-    fn gradients(&self, affine: &[f32], input: bool, residual: bool) -> (Vec<u16>, Vec<f32>, Vec<u16>) {
+    fn gradients(
+        &self,
+        affine: &[f32],
+        input: bool,
+        residual: bool,
+    ) -> (Vec<u16>, Vec<f32>, Vec<u16>) {
         let sizes = self.op.sizes;
         // The residual's gradient is the one before the activation, so it serves as a stage and
         // need not be recomputed. Several gradients are summed there, too.
         let staged = residual || self.gradients.len() > 1;
         let moments = self.op.moments();
         let means: Vec<[f32; CHUNK]> = (0..sizes.chunks())
-            .map(|chunk| std::array::from_fn(|lane| moments.mean.get(chunk * CHUNK + lane).copied().unwrap_or(0.0)))
+            .map(|chunk| {
+                std::array::from_fn(|lane| {
+                    moments.mean.get(chunk * CHUNK + lane).copied().unwrap_or(0.0)
+                })
+            })
             .collect();
         // SAFETY: the planes cover all numbers, and each one is written.
         let (stage, sums) = unsafe {
             written(if staged { self.x.len() } else { 0 }, |stage| {
-                let mut places: Vec<&mut [Uninit16]> = stage.chunks_exact_mut(sizes.plane()).collect();
+                let mut places: Vec<&mut [Uninit16]> =
+                    stage.chunks_exact_mut(sizes.plane()).collect();
                 places.resize_with(sizes.batch * sizes.chunks(), Default::default);
                 let planes: Vec<ChunkSums> = places
                     .into_par_iter()
@@ -224,9 +263,16 @@ impl Source<'_> {
                         let (x, y) = (&self.x[at.clone()], &self.y[at.clone()]);
                         let mean = &means[plane % sizes.chunks()];
                         if !staged {
-                            return add_gradients(x, y, &self.gradients[0][at], mean, self.op.activation);
+                            return add_gradients(
+                                x,
+                                y,
+                                &self.gradients[0][at],
+                                mean,
+                                self.op.activation,
+                            );
                         }
-                        let gradients: Vec<&[u16]> = self.gradients.iter().map(|gradient| &gradient[at.clone()]).collect();
+                        let gradients: Vec<&[u16]> =
+                            self.gradients.iter().map(|gradient| &gradient[at.clone()]).collect();
                         stage_gradients(stage, x, y, &gradients, mean, self.op.activation)
                     })
                     .collect();
@@ -238,11 +284,17 @@ impl Source<'_> {
         let mut of_affine = vec![0.0; 2 * sizes.channels];
         let lines: Vec<Back> = (0..sizes.chunks())
             .map(|chunk| {
-                let mut back = Back { mean: means[chunk], factor: [0.0; CHUNK], offset: [0.0; CHUNK], slope: [0.0; CHUNK] };
+                let mut back = Back {
+                    mean: means[chunk],
+                    factor: [0.0; CHUNK],
+                    offset: [0.0; CHUNK],
+                    slope: [0.0; CHUNK],
+                };
                 for lane in 0..sizes.channels_of(chunk) {
                     let channel = chunk * CHUNK + lane;
                     let deviation = moments.inverse_deviation[channel];
-                    let (shift_sum, scale_sum) = (sums[chunk][0][lane], sums[chunk][1][lane] * f64::from(deviation));
+                    let (shift_sum, scale_sum) =
+                        (sums[chunk][0][lane], sums[chunk][1][lane] * f64::from(deviation));
                     of_affine[channel] = scale_sum as f32;
                     of_affine[sizes.channels + channel] = shift_sum as f32;
                     back.factor[lane] = affine[channel] * deviation;
@@ -259,17 +311,23 @@ impl Source<'_> {
         // SAFETY: as above.
         let (of_input, ()) = unsafe {
             written(if input { self.x.len() } else { 0 }, |to| {
-                to.par_chunks_exact_mut(sizes.plane()).with_min_len(self.op.run()).enumerate().for_each(|(plane, to)| {
-                    let range = plane * sizes.plane()..(plane + 1) * sizes.plane();
-                    let (x, back) = (&self.x[range.clone()], &lines[plane % sizes.chunks()]);
-                    match staged {
-                        true => input_gradient(to, x, x, &stage[range], back, Activation::Identity),
-                        false => {
-                            let (y, gradient) = (&self.y[range.clone()], &self.gradients[0][range]);
-                            input_gradient(to, x, y, gradient, back, self.op.activation);
+                to.par_chunks_exact_mut(sizes.plane())
+                    .with_min_len(self.op.run())
+                    .enumerate()
+                    .for_each(|(plane, to)| {
+                        let range = plane * sizes.plane()..(plane + 1) * sizes.plane();
+                        let (x, back) = (&self.x[range.clone()], &lines[plane % sizes.chunks()]);
+                        match staged {
+                            true => {
+                                input_gradient(to, x, x, &stage[range], back, Activation::Identity)
+                            }
+                            false => {
+                                let (y, gradient) =
+                                    (&self.y[range.clone()], &self.gradients[0][range]);
+                                input_gradient(to, x, y, gradient, back, self.op.activation);
+                            }
                         }
-                    }
-                });
+                    });
             })
         };
         (of_input, of_affine, stage)
@@ -332,13 +390,21 @@ vectorized! {
 }
 
 #[inline(always)]
-fn fill(y: &mut [Uninit16], x: &[u16], residual: Option<&[u16]>, line: &Line, activation: impl Fn(f32) -> f32) {
+fn fill(
+    y: &mut [Uninit16],
+    x: &[u16],
+    residual: Option<&[u16]>,
+    line: &Line,
+    activation: impl Fn(f32) -> f32,
+) {
     let y = y.as_chunks_mut::<CHUNK>().0.iter_mut().zip(pixels(x));
     match residual {
         Some(residual) => {
             for ((y, x), r) in y.zip(pixels(residual)) {
                 for lane in 0..CHUNK {
-                    let z = (widen(x[lane]) - line.mean[lane]) * line.factor[lane] + line.shift[lane] + widen(r[lane]);
+                    let z = (widen(x[lane]) - line.mean[lane]) * line.factor[lane]
+                        + line.shift[lane]
+                        + widen(r[lane]);
                     y[lane].write(narrow(activation(z)));
                 }
             }
@@ -346,7 +412,8 @@ fn fill(y: &mut [Uninit16], x: &[u16], residual: Option<&[u16]>, line: &Line, ac
         None => {
             for (y, x) in y {
                 for lane in 0..CHUNK {
-                    let z = (widen(x[lane]) - line.mean[lane]) * line.factor[lane] + line.shift[lane];
+                    let z =
+                        (widen(x[lane]) - line.mean[lane]) * line.factor[lane] + line.shift[lane];
                     y[lane].write(narrow(activation(z)));
                 }
             }

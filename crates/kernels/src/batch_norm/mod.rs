@@ -133,6 +133,7 @@ fn check_eps(eps: f64) -> std::result::Result<(), Error> {
     if eps > 0.0 && eps.is_finite() {
         return Ok(());
     }
-    let expected = "positive and finite, so that channels without variance can be normalized".into();
+    let expected =
+        "positive and finite, so that channels without variance can be normalized".into();
     Err(Error::Parameter { op: OP, parameter: "eps", expected, found: eps.to_string() })
 }

@@ -31,7 +31,9 @@ pub(super) fn reference(
     let area = height * width;
     let mut y = vec![0.0; x.len()];
     for channel in 0..channels {
-        let indices: Vec<usize> = (0..batch).flat_map(|n| (0..area).map(move |p| (n * channels + channel) * area + p)).collect();
+        let indices: Vec<usize> = (0..batch)
+            .flat_map(|n| (0..area).map(move |p| (n * channels + channel) * area + p))
+            .collect();
         let count = indices.len() as f64;
         let (mean, variance) = match given {
             Some((mean, variance)) => (mean[channel], variance[channel]),
@@ -41,7 +43,9 @@ pub(super) fn reference(
             }
         };
         for i in indices {
-            let z = (x[i] - mean) / (variance + EPS).sqrt() * scale[channel] + shift[channel] + residual[i];
+            let z = (x[i] - mean) / (variance + EPS).sqrt() * scale[channel]
+                + shift[channel]
+                + residual[i];
             y[i] = activate(activation, z);
         }
     }

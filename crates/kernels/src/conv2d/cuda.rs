@@ -11,12 +11,14 @@ use crate::cuda::launch::{Held, Stored, by_type, not_on_the_cpu, room, size, ten
 use crate::cuda::layout::transposed;
 use crate::cuda::precision;
 use candle_core::cuda::cudarc::cudnn::sys::{
-    cudnnConvolutionBwdDataAlgo_t as DataAlgorithm, cudnnConvolutionBwdFilterAlgo_t as FilterAlgorithm,
-    cudnnConvolutionFwdAlgo_t as ForwardAlgorithm, cudnnConvolutionMode_t, cudnnMathType_t, cudnnTensorFormat_t,
+    cudnnConvolutionBwdDataAlgo_t as DataAlgorithm,
+    cudnnConvolutionBwdFilterAlgo_t as FilterAlgorithm,
+    cudnnConvolutionFwdAlgo_t as ForwardAlgorithm, cudnnConvolutionMode_t, cudnnMathType_t,
+    cudnnTensorFormat_t,
 };
 use candle_core::cuda::cudarc::cudnn::{
-    ConvBackwardData, ConvBackwardFilter, ConvDescriptor, ConvForward, Cudnn, CudnnDataType, CudnnError, FilterDescriptor,
-    TensorDescriptor,
+    ConvBackwardData, ConvBackwardFilter, ConvDescriptor, ConvForward, Cudnn, CudnnDataType,
+    CudnnError, FilterDescriptor, TensorDescriptor,
 };
 use candle_core::cuda::cudarc::driver::{CudaSlice, CudaView};
 use candle_core::cuda::{CudaDevice, CudaStorage, DeviceId};
@@ -57,7 +59,10 @@ pub(super) fn conv2d(problem: Problem, x: &Tensor, weight: &Tensor) -> Result<Te
     ] {
         size(OP, what, value)?;
     }
-    x.contiguous()?.apply_op2(&weight.contiguous()?, Convolution { problem, setting: Setting::now(x.dtype(), &problem) })
+    x.contiguous()?.apply_op2(
+        &weight.contiguous()?,
+        Convolution { problem, setting: Setting::now(x.dtype(), &problem) },
+    )
 }
 
 /// What the choice of an algorithm depends on, besides the shape.
@@ -78,7 +83,9 @@ impl Setting {
             _ if tf32 => Some(4),
             _ => None,
         };
-        let whole = |group: usize| p.in_channels.is_multiple_of(group) && p.out_channels.is_multiple_of(group);
+        let whole = |group: usize| {
+            p.in_channels.is_multiple_of(group) && p.out_channels.is_multiple_of(group)
+        };
         let channels_last = p.groups == 1 && group.is_some_and(whole);
         Self { dtype, tf32, deterministic: precision::deterministic(), channels_last }
     }
@@ -92,7 +99,11 @@ impl Setting {
     }
 
     fn format(&self) -> cudnnTensorFormat_t {
-        if self.channels_last { cudnnTensorFormat_t::CUDNN_TENSOR_NHWC } else { cudnnTensorFormat_t::CUDNN_TENSOR_NCHW }
+        if self.channels_last {
+            cudnnTensorFormat_t::CUDNN_TENSOR_NHWC
+        } else {
+            cudnnTensorFormat_t::CUDNN_TENSOR_NCHW
+        }
     }
 }
 
@@ -130,9 +141,13 @@ fn failed(error: CudnnError) -> candle_core::Error {
 }
 
 impl Convolution {
-    fn descriptors<T: Convolved>(&self, cudnn: &Arc<Cudnn>) -> std::result::Result<Descriptors<T>, CudnnError> {
+    fn descriptors<T: Convolved>(
+        &self,
+        cudnn: &Arc<Cudnn>,
+    ) -> std::result::Result<Descriptors<T>, CudnnError> {
         let p = &self.problem;
-        let [padding, stride, dilation] = [p.padding, p.stride, p.dilation].map(|value| [value as i32; 2]);
+        let [padding, stride, dilation] =
+            [p.padding, p.stride, p.dilation].map(|value| [value as i32; 2]);
         let mode = cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION;
         // Products of bf16 are summed in f32, too.
         let mut conv = cudnn.create_conv2d::<f32>(padding, stride, dilation, mode)?;
@@ -172,25 +187,45 @@ impl Convolution {
     }
 
     /// Converts `[images, channels, area]` to the layout given to cuDNN, or back.
-    fn lay_out<T: Convolved>(&self, device: &CudaDevice, values: &CudaView<T>, dims: [usize; 4]) -> Result<Option<CudaSlice<T>>> {
-        let [images, channels, area] = [dims[0], dims[1], dims[2] * dims[3]].map(|size| size as u32);
+    fn lay_out<T: Convolved>(
+        &self,
+        device: &CudaDevice,
+        values: &CudaView<T>,
+        dims: [usize; 4],
+    ) -> Result<Option<CudaSlice<T>>> {
+        let [images, channels, area] =
+            [dims[0], dims[1], dims[2] * dims[3]].map(|size| size as u32);
         match self.setting.channels_last {
             true => transposed(device, values, images, channels, area).map(Some),
             false => Ok(None),
         }
     }
 
-    fn lay_back<T: Convolved>(&self, device: &CudaDevice, values: CudaSlice<T>, dims: [usize; 4]) -> Result<CudaSlice<T>> {
-        let [images, channels, area] = [dims[0], dims[1], dims[2] * dims[3]].map(|size| size as u32);
+    fn lay_back<T: Convolved>(
+        &self,
+        device: &CudaDevice,
+        values: CudaSlice<T>,
+        dims: [usize; 4],
+    ) -> Result<CudaSlice<T>> {
+        let [images, channels, area] =
+            [dims[0], dims[1], dims[2] * dims[3]].map(|size| size as u32);
         match self.setting.channels_last {
             true => transposed(device, &values.slice(..), images, area, channels),
             false => Ok(values),
         }
     }
 
-    fn forward<T: Convolved>(&self, device: &CudaDevice, x: CudaView<T>, weight: CudaView<T>) -> Result<CudaSlice<T>> {
+    fn forward<T: Convolved>(
+        &self,
+        device: &CudaDevice,
+        x: CudaView<T>,
+        weight: CudaView<T>,
+    ) -> Result<CudaSlice<T>> {
         let p = &self.problem;
-        let (x_last, w_last) = (self.lay_out(device, &x, p.input_dims())?, self.lay_out(device, &weight, p.weight_dims())?);
+        let (x_last, w_last) = (
+            self.lay_out(device, &x, p.input_dims())?,
+            self.lay_out(device, &weight, p.weight_dims())?,
+        );
         let (x, weight) = (seen(&x_last, x), seen(&w_last, weight));
         let mut y = room::<T>(device, p.output_dims().iter().product())?;
         self.with_descriptors::<T, ()>(device, |d, known| {
@@ -201,10 +236,15 @@ impl Convolution {
                 known.forward.get(&self.key(device)).copied(),
                 || conv.pick_algorithm(),
                 |_| true,
-                &[A::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM, A::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM],
+                &[
+                    A::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM,
+                    A::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM,
+                ],
                 |algorithm| conv.get_workspace_size(algorithm),
                 // SAFETY: the three tensors have the layouts and sizes of their descriptors.
-                |algorithm, room| unsafe { conv.launch(algorithm, room, (T::ONE, T::ZERO), &x, &weight, &mut y) },
+                |algorithm, room| unsafe {
+                    conv.launch(algorithm, room, (T::ONE, T::ZERO), &x, &weight, &mut y)
+                },
             )?;
             known.forward.insert(self.key(device), algorithm);
             Ok(())
@@ -212,7 +252,12 @@ impl Convolution {
         self.lay_back(device, y, p.output_dims())
     }
 
-    fn backward<T: Convolved>(&self, x: &Tensor, weight: &Tensor, gradient: &Tensor) -> Result<[Option<Tensor>; 2]> {
+    fn backward<T: Convolved>(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<[Option<Tensor>; 2]> {
         let p = &self.problem;
         let (xs, ws, gs) = (Held::new(x), Held::new(weight), Held::new(gradient));
         let device = gs.device()?;
@@ -230,12 +275,18 @@ impl Convolution {
             let x = xs.view::<T>()?;
             let x_last = self.lay_out(device, &x, p.input_dims())?;
             let dw = self.weight_gradient(device, &seen(&x_last, x), &dy)?;
-            found[1] = Some(tensor(self.lay_back(device, dw, p.weight_dims())?, device, weight.shape()));
+            found[1] =
+                Some(tensor(self.lay_back(device, dw, p.weight_dims())?, device, weight.shape()));
         }
         Ok(found)
     }
 
-    fn input_gradient<T: Convolved>(&self, device: &CudaDevice, dy: &CudaView<T>, weight: &CudaView<T>) -> Result<CudaSlice<T>> {
+    fn input_gradient<T: Convolved>(
+        &self,
+        device: &CudaDevice,
+        dy: &CudaView<T>,
+        weight: &CudaView<T>,
+    ) -> Result<CudaSlice<T>> {
         let mut dx = room::<T>(device, self.problem.input_dims().iter().product())?;
         self.with_descriptors::<T, ()>(device, |d, known| {
             let conv = ConvBackwardData { conv: &d.conv, dx: &d.x, w: &d.w, dy: &d.y };
@@ -245,11 +296,15 @@ impl Convolution {
                 known.data.get(&self.key(device)).copied(),
                 || conv.pick_algorithm(),
                 // This algorithm sums by atomics.
-                |algorithm| !self.setting.deterministic || algorithm != A::CUDNN_CONVOLUTION_BWD_DATA_ALGO_0,
+                |algorithm| {
+                    !self.setting.deterministic || algorithm != A::CUDNN_CONVOLUTION_BWD_DATA_ALGO_0
+                },
                 &[A::CUDNN_CONVOLUTION_BWD_DATA_ALGO_1],
                 |algorithm| conv.get_workspace_size(algorithm),
                 // SAFETY: the three tensors have the layouts and sizes of their descriptors.
-                |algorithm, room| unsafe { conv.launch(algorithm, room, (T::ONE, T::ZERO), &mut dx, weight, dy) },
+                |algorithm, room| unsafe {
+                    conv.launch(algorithm, room, (T::ONE, T::ZERO), &mut dx, weight, dy)
+                },
             )?;
             known.data.insert(self.key(device), algorithm);
             Ok(())
@@ -257,12 +312,18 @@ impl Convolution {
         Ok(dx)
     }
 
-    fn weight_gradient<T: Convolved>(&self, device: &CudaDevice, x: &CudaView<T>, dy: &CudaView<T>) -> Result<CudaSlice<T>> {
+    fn weight_gradient<T: Convolved>(
+        &self,
+        device: &CudaDevice,
+        x: &CudaView<T>,
+        dy: &CudaView<T>,
+    ) -> Result<CudaSlice<T>> {
         let mut dw = room::<T>(device, self.problem.weight_dims().iter().product())?;
         self.with_descriptors::<T, ()>(device, |d, known| {
             let conv = ConvBackwardFilter { conv: &d.conv, x: &d.x, dw: &d.w, dy: &d.y };
             use FilterAlgorithm as A;
-            let by_atomics = [A::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_0, A::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_3];
+            let by_atomics =
+                [A::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_0, A::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_3];
             let algorithm = run_first_supported(
                 device,
                 known.filter.get(&self.key(device)).copied(),
@@ -271,7 +332,9 @@ impl Convolution {
                 &[A::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1],
                 |algorithm| conv.get_workspace_size(algorithm),
                 // SAFETY: the three tensors have the layouts and sizes of their descriptors.
-                |algorithm, room| unsafe { conv.launch(algorithm, room, (T::ONE, T::ZERO), x, &mut dw, dy) },
+                |algorithm, room| unsafe {
+                    conv.launch(algorithm, room, (T::ONE, T::ZERO), x, &mut dw, dy)
+                },
             )?;
             known.filter.insert(self.key(device), algorithm);
             Ok(())
@@ -319,7 +382,9 @@ fn run_first_supported<A: Copy>(
 }
 
 /// The result, or cuDNN's report that the request is not supported; any other failure is an error.
-fn supported<R>(answer: std::result::Result<R, CudnnError>) -> Result<std::result::Result<R, CudnnError>> {
+fn supported<R>(
+    answer: std::result::Result<R, CudnnError>,
+) -> Result<std::result::Result<R, CudnnError>> {
     // Since cuDNN 9 the thousands of a status are its category.
     const NOT_SUPPORTED: u32 = 3;
     match answer {
@@ -339,7 +404,13 @@ impl CustomOp2 for Convolution {
 
     not_on_the_cpu!(_x: &CpuStorage, _xl: &Layout, _weight: &CpuStorage, _wl: &Layout);
 
-    fn cuda_fwd(&self, x: &CudaStorage, xl: &Layout, weight: &CudaStorage, wl: &Layout) -> Result<(CudaStorage, Shape)> {
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        xl: &Layout,
+        weight: &CudaStorage,
+        wl: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
         let device = &x.device;
         let y = by_type!(self.setting.dtype, T => {
             CudaStorage::wrap_cuda_slice(self.forward::<T>(device, view(x, xl)?, view(weight, wl)?)?, device.clone())
@@ -347,9 +418,16 @@ impl CustomOp2 for Convolution {
         Ok((y, Shape::from(self.problem.output_dims().to_vec())))
     }
 
-    fn bwd(&self, x: &Tensor, weight: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let gradient = gradient.contiguous()?;
-        let [x, weight] = by_type!(self.setting.dtype, T => self.backward::<T>(x, weight, &gradient)?);
+        let [x, weight] =
+            by_type!(self.setting.dtype, T => self.backward::<T>(x, weight, &gradient)?);
         Ok((x, weight))
     }
 }

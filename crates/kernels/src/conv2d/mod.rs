@@ -1,4 +1,5 @@
-//! Two-dimensional convolution (cross-correlation, as in every deep-learning library) with exact gradients.
+//! Two-dimensional convolution (cross-correlation, as in every deep-learning library) with exact
+//! gradients.
 
 use candle_core::{Result, Tensor};
 
@@ -32,9 +33,10 @@ impl Default for Conv2dGeometry {
     }
 }
 
-/// Convolves `x` `[batch, in channels, height, width]` with `weight` `[out channels, in channels / groups, kernel height, kernel
-/// width]`, both `f32`, to `[batch, out channels, out height, out width]`, where `out = (size + 2 padding - dilation (kernel - 1) - 1) /
-/// stride + 1`, rounded down.
+/// Convolves `x` `[batch, in channels, height, width]` with `weight` `[out channels, in channels /
+/// groups, kernel height, kernel width]`, both `f32`, to `[batch, out channels, out height, out
+/// width]`, where `out = (size + 2 padding - dilation (kernel - 1) - 1) / stride + 1`, rounded
+/// down.
 ///
 /// Differentiable in both arguments; gradients are computed only on request. On the CPU, the result
 /// and the gradients have the same bits for any number of threads; on CUDA devices, cuDNN computes

@@ -23,14 +23,20 @@ pub(crate) struct Problem {
     pub groups: usize,
 }
 
-fn shape_error(argument: &'static str, found: &[usize], expected: String, remedy: &'static str) -> Error {
+fn shape_error(
+    argument: &'static str,
+    found: &[usize],
+    expected: String,
+    remedy: &'static str,
+) -> Error {
     Error::Shape { op: OP, argument, expected, found: found.to_vec(), remedy }
 }
 
 /// Checks for rank 4 and no empty dimension.
 fn four_dims(argument: &'static str, dims: &[usize], expected: &str) -> Result<[usize; 4], Error> {
-    let dims: [usize; 4] =
-        dims.try_into().map_err(|_| shape_error(argument, dims, expected.to_owned(), "reshape it to four dimensions"))?;
+    let dims: [usize; 4] = dims.try_into().map_err(|_| {
+        shape_error(argument, dims, expected.to_owned(), "reshape it to four dimensions")
+    })?;
     if dims.contains(&0) {
         return Err(shape_error(
             argument,
@@ -44,7 +50,12 @@ fn four_dims(argument: &'static str, dims: &[usize], expected: &str) -> Result<[
 
 fn at_least_one(parameter: &'static str, value: usize) -> Result<(), Error> {
     if value == 0 {
-        return Err(Error::Parameter { op: OP, parameter, expected: "at least 1".to_owned(), found: value.to_string() });
+        return Err(Error::Parameter {
+            op: OP,
+            parameter,
+            expected: "at least 1".to_owned(),
+            found: value.to_string(),
+        });
     }
     Ok(())
 }
@@ -61,19 +72,29 @@ fn addressable(what: &'static str, dims: &[usize]) -> Result<(), Error> {
 
 impl Problem {
     /// Checks the shapes of the arguments against each other.
-    pub(super) fn new(x: &[usize], weight: &[usize], geometry: Conv2dGeometry) -> Result<Self, Error> {
+    pub(super) fn new(
+        x: &[usize],
+        weight: &[usize],
+        geometry: Conv2dGeometry,
+    ) -> Result<Self, Error> {
         let Conv2dGeometry { stride, padding, dilation, groups } = geometry;
         at_least_one("stride", stride)?;
         at_least_one("dilation", dilation)?;
         at_least_one("groups", groups)?;
-        let [batch, in_channels, height, width] = four_dims("x", x, "[batch, in channels, height, width]")?;
-        let [out_channels, group_in, kernel_height, kernel_width] =
-            four_dims("weight", weight, "[out channels, in channels / groups, kernel height, kernel width]")?;
+        let [batch, in_channels, height, width] =
+            four_dims("x", x, "[batch, in channels, height, width]")?;
+        let [out_channels, group_in, kernel_height, kernel_width] = four_dims(
+            "weight",
+            weight,
+            "[out channels, in channels / groups, kernel height, kernel width]",
+        )?;
         if !in_channels.is_multiple_of(groups) || in_channels / groups != group_in {
             return Err(shape_error(
                 "weight",
                 weight,
-                format!("{groups} groups of {group_in} input channels that add up to the {in_channels} of x"),
+                format!(
+                    "{groups} groups of {group_in} input channels that add up to the {in_channels} of x"
+                ),
                 "make the input channels per group of the weight match x",
             ));
         }
@@ -87,13 +108,19 @@ impl Problem {
         }
         let overflow = || Error::Overflow { op: OP, what: "the padded image" };
         let output = |size: usize, kernel: usize| -> Result<(usize, usize), Error> {
-            let padded = padding.checked_mul(2).and_then(|p| p.checked_add(size)).ok_or_else(overflow)?;
-            let span = (kernel - 1).checked_mul(dilation).and_then(|s| s.checked_add(1)).ok_or_else(overflow)?;
+            let padded =
+                padding.checked_mul(2).and_then(|p| p.checked_add(size)).ok_or_else(overflow)?;
+            let span = (kernel - 1)
+                .checked_mul(dilation)
+                .and_then(|s| s.checked_add(1))
+                .ok_or_else(overflow)?;
             if span > padded {
                 return Err(shape_error(
                     "weight",
                     weight,
-                    format!("a kernel that spans at most the padded image, {padded} pixels, not {span}"),
+                    format!(
+                        "a kernel that spans at most the padded image, {padded} pixels, not {span}"
+                    ),
                     "use a smaller kernel or dilation, or more padding",
                 ));
             }

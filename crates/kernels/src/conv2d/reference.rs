@@ -14,11 +14,22 @@ fn for_each_term(p: &Problem, mut term: impl FnMut(usize, usize, usize)) {
                         let channel = co / p.group_out() * p.group_in() + ci;
                         for ky in 0..p.kernel_height {
                             for kx in 0..p.kernel_width {
-                                let (y, x) = (oy * p.stride + ky * p.dilation, ox * p.stride + kx * p.dilation);
-                                let (Some(y), Some(x)) = (y.checked_sub(p.padding), x.checked_sub(p.padding)) else { continue };
+                                let (y, x) = (
+                                    oy * p.stride + ky * p.dilation,
+                                    ox * p.stride + kx * p.dilation,
+                                );
+                                let (Some(y), Some(x)) =
+                                    (y.checked_sub(p.padding), x.checked_sub(p.padding))
+                                else {
+                                    continue;
+                                };
                                 if y < p.height && x < p.width {
-                                    let input = ((b * p.in_channels + channel) * p.height + y) * p.width + x;
-                                    let weight = ((co * p.group_in() + ci) * p.kernel_height + ky) * p.kernel_width + kx;
+                                    let input = ((b * p.in_channels + channel) * p.height + y)
+                                        * p.width
+                                        + x;
+                                    let weight = ((co * p.group_in() + ci) * p.kernel_height + ky)
+                                        * p.kernel_width
+                                        + kx;
                                     term(output, input, weight);
                                 }
                             }
@@ -33,7 +44,11 @@ fn for_each_term(p: &Problem, mut term: impl FnMut(usize, usize, usize)) {
 /// `[output, magnitude]`: the sums and the sums of absolute values, which bound rounding errors.
 type Sums = [Vec<f64>; 2];
 
-fn sums(p: &Problem, len: usize, mut term: impl FnMut(usize, usize, usize) -> (usize, f64)) -> Sums {
+fn sums(
+    p: &Problem,
+    len: usize,
+    mut term: impl FnMut(usize, usize, usize) -> (usize, f64),
+) -> Sums {
     let (mut value, mut magnitude) = (vec![0.0; len], vec![0.0; len]);
     for_each_term(p, |output, input, weight| {
         let (index, product) = term(output, input, weight);

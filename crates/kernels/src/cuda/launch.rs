@@ -83,7 +83,10 @@ macro_rules! launch {
 pub(crate) use launch;
 
 /// Wraps a driver error of a launch.
-pub(crate) fn failed(kernel: &str, error: candle_core::cuda::cudarc::driver::DriverError) -> candle_core::Error {
+pub(crate) fn failed(
+    kernel: &str,
+    error: candle_core::cuda::cudarc::driver::DriverError,
+) -> candle_core::Error {
     candle_core::Error::wrap(error).context(format!("kernel {kernel}"))
 }
 
@@ -99,12 +102,20 @@ pub(crate) fn grid(across: u32, down: u32) -> LaunchConfig {
 
 /// Blocks with the given number of threads.
 pub(crate) fn blocks_of(blocks: u32, threads: (u32, u32)) -> LaunchConfig {
-    LaunchConfig { grid_dim: (blocks, 1, 1), block_dim: (threads.0, threads.1, 1), shared_mem_bytes: 0 }
+    LaunchConfig {
+        grid_dim: (blocks, 1, 1),
+        block_dim: (threads.0, threads.1, 1),
+        shared_mem_bytes: 0,
+    }
 }
 
 /// A size as kernels take it: 31 bits, since elements are numbered with 32 bits and one is kept
 /// free.
-pub(crate) fn size(op: &'static str, what: &'static str, value: usize) -> std::result::Result<u32, Error> {
+pub(crate) fn size(
+    op: &'static str,
+    what: &'static str,
+    value: usize,
+) -> std::result::Result<u32, Error> {
     match u32::try_from(value) {
         Ok(value) if value <= i32::MAX as u32 => Ok(value),
         _ => Err(Error::Overflow { op, what }),
@@ -163,8 +174,13 @@ pub(crate) fn dtype(storage: &CudaStorage) -> DType {
 }
 
 /// The elements of a contiguous layout.
-pub(crate) fn view<'a, T: CudaDType>(storage: &'a CudaStorage, layout: &Layout) -> Result<CudaView<'a, T>> {
-    let (start, end) = layout.contiguous_offsets().ok_or_else(|| candle_core::Error::RequiresContiguous { op: "kernel" }.bt())?;
+pub(crate) fn view<'a, T: CudaDType>(
+    storage: &'a CudaStorage,
+    layout: &Layout,
+) -> Result<CudaView<'a, T>> {
+    let (start, end) = layout
+        .contiguous_offsets()
+        .ok_or_else(|| candle_core::Error::RequiresContiguous { op: "kernel" }.bt())?;
     Ok(storage.as_cuda_slice::<T>()?.slice(start..end))
 }
 
@@ -175,7 +191,11 @@ pub(crate) fn room<T: DeviceRepr>(device: &CudaDevice, count: usize) -> Result<C
 }
 
 /// A tensor of values that a kernel wrote.
-pub(crate) fn tensor<T: CudaDType>(values: CudaSlice<T>, device: &CudaDevice, shape: impl Into<Shape>) -> Tensor {
+pub(crate) fn tensor<T: CudaDType>(
+    values: CudaSlice<T>,
+    device: &CudaDevice,
+    shape: impl Into<Shape>,
+) -> Tensor {
     let storage = Storage::Cuda(CudaStorage::wrap_cuda_slice(values, device.clone()));
     Tensor::from_storage(storage, shape, BackpropOp::none(), false)
 }

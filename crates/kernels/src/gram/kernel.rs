@@ -55,15 +55,20 @@ unsafe fn multiply<V: Vector, const ROWS: usize, const VECTORS: usize>(block: &P
     let strips = rows * PANEL / STRIP;
     let left_of = |strip: usize, start: usize| {
         let panel = strip * STRIP / PANEL;
-        block.rows.values.as_ptr().wrapping_add((panel * depth + start) * PANEL + strip * STRIP % PANEL)
+        block
+            .rows
+            .values
+            .as_ptr()
+            .wrapping_add((panel * depth + start) * PANEL + strip * STRIP % PANEL)
     };
     // Passes of a strip over a panel of columns, and the prefetches of each.
     let parts = PANEL / (VECTORS * V::LANES);
     let passes = STRIP / ROWS * parts;
-    let asked_by = |pass: usize, from: *const f32, lines: usize, step: usize| match pass * (DEPTH / AHEAD) {
-        first if first < lines => Lines { from: from.wrapping_add(first * step), step },
-        _ => Lines { from, step: 0 },
-    };
+    let asked_by =
+        |pass: usize, from: *const f32, lines: usize, step: usize| match pass * (DEPTH / AHEAD) {
+            first if first < lines => Lines { from: from.wrapping_add(first * step), step },
+            _ => Lines { from, step: 0 },
+        };
     let mut strip_values = Strip([0.0; STRIP * DEPTH]);
     for start in (0..depth).step_by(DEPTH) {
         let length = DEPTH.min(depth - start);
@@ -74,7 +79,9 @@ unsafe fn multiply<V: Vector, const ROWS: usize, const VECTORS: usize>(block: &P
                 for (k, to) in to.chunks_exact_mut(ROWS).take(length).enumerate() {
                     // SAFETY: dimension `start + k` of the panel is within its memory, and the
                     // strip within the panel.
-                    let from = unsafe { std::slice::from_raw_parts(left.add(k * PANEL + group * ROWS), ROWS) };
+                    let from = unsafe {
+                        std::slice::from_raw_parts(left.add(k * PANEL + group * ROWS), ROWS)
+                    };
                     to.copy_from_slice(from);
                 }
             }
@@ -97,8 +104,18 @@ unsafe fn multiply<V: Vector, const ROWS: usize, const VECTORS: usize>(block: &P
                         // `start` on, and `out` holds row `strip * STRIP + (group + 1) * ROWS - 1`
                         // up to column `column * PANEL + c + VECTORS * LANES - 1`.
                         unsafe {
-                            let out = block.out.add((strip * STRIP + group * ROWS) * stride + column * PANEL + c);
-                            add_products::<V, ROWS, VECTORS>(length, left.as_ptr(), right.add(c), asked, out, stride, start == 0);
+                            let out = block
+                                .out
+                                .add((strip * STRIP + group * ROWS) * stride + column * PANEL + c);
+                            add_products::<V, ROWS, VECTORS>(
+                                length,
+                                left.as_ptr(),
+                                right.add(c),
+                                asked,
+                                out,
+                                stride,
+                                start == 0,
+                            );
                         }
                     }
                 }

@@ -50,7 +50,10 @@ impl<'a> Panels<'a> {
     /// # Panics
     /// Panics if `depth` is 0 or `values` is not a whole number of panels.
     pub fn new(values: &'a [f32], depth: usize) -> Self {
-        assert!(depth > 0 && values.len().is_multiple_of(depth * PANEL), "whole panels of {depth} dimensions");
+        assert!(
+            depth > 0 && values.len().is_multiple_of(depth * PANEL),
+            "whole panels of {depth} dimensions"
+        );
         Self { values, depth }
     }
 
@@ -91,7 +94,10 @@ impl Gram {
     /// Panics if the depths differ or `out` is too small for the products of all panels.
     pub fn products(self, rows: Panels<'_>, columns: Panels<'_>, upper: bool, out: &mut [f32]) {
         assert_eq!(rows.depth, columns.depth, "vectors of the same dimensions");
-        assert!(out.len() >= rows.count() * columns.count() * PANEL * PANEL, "the output holds all products");
+        assert!(
+            out.len() >= rows.count() * columns.count() * PANEL * PANEL,
+            "the output holds all products"
+        );
         #[cfg(target_arch = "x86_64")]
         if self.isa == Isa::Amx {
             // SAFETY: the level was detected.

@@ -16,10 +16,15 @@ pub(super) fn product(rows: &[f32], columns: &[f32], depth: usize, r: usize, c: 
 /// remain.
 pub(super) fn unit(row: &[f32], means: &[f64], weights: &[f64]) -> Option<Vec<f64>> {
     let of = |mean: fn(f64) -> f64| -> Vec<f64> {
-        row.iter().zip(means).zip(weights).map(|((value, m), weight)| weight * (f64::from(*value) - mean(*m))).collect()
+        row.iter()
+            .zip(means)
+            .zip(weights)
+            .map(|((value, m), weight)| weight * (f64::from(*value) - mean(*m)))
+            .collect()
     };
     let norm = |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>().sqrt();
     let (centered, raw) = (of(|mean| mean), of(|_| 0.0));
     let length = norm(&centered);
-    (length > norm(&raw) * f64::from(f32::EPSILON)).then(|| centered.iter().map(|value| value / length).collect())
+    (length > norm(&raw) * f64::from(f32::EPSILON))
+        .then(|| centered.iter().map(|value| value / length).collect())
 }

@@ -8,9 +8,10 @@ type Multiply = Box<dyn Fn(Panels<'_>, Panels<'_>, bool, &mut [f32])>;
 fn of_every_level() -> Vec<(String, Multiply)> {
     let mut all: Vec<(String, Multiply)> = Vec::new();
     for isa in Isa::available() {
-        let multiply = move |rows: Panels<'_>, columns: Panels<'_>, upper: bool, out: &mut [f32]| {
-            Gram { isa }.products(rows, columns, upper, out);
-        };
+        let multiply =
+            move |rows: Panels<'_>, columns: Panels<'_>, upper: bool, out: &mut [f32]| {
+                Gram { isa }.products(rows, columns, upper, out);
+            };
         all.push((format!("{isa:?}"), Box::new(multiply)));
     }
     let model = |rows: Panels<'_>, columns: Panels<'_>, upper: bool, out: &mut [f32]| {
@@ -23,11 +24,19 @@ fn of_every_level() -> Vec<(String, Multiply)> {
 
 #[test]
 fn every_level_gives_the_sums_of_the_definition() {
-    for (row_panels, column_panels, depth, upper) in
-        [(1, 1, 1, false), (2, 3, 7, false), (1, 2, 600, false), (3, 3, 259, true), (2, 3, 33, true)]
-    {
+    for (row_panels, column_panels, depth, upper) in [
+        (1, 1, 1, false),
+        (2, 3, 7, false),
+        (1, 2, 600, false),
+        (3, 3, 259, true),
+        (2, 3, 33, true),
+    ] {
         let columns = values(column_panels * depth * PANEL, 1);
-        let rows = if upper { columns[..row_panels * depth * PANEL].to_vec() } else { values(row_panels * depth * PANEL, 2) };
+        let rows = if upper {
+            columns[..row_panels * depth * PANEL].to_vec()
+        } else {
+            values(row_panels * depth * PANEL, 2)
+        };
         for (level, multiply) in of_every_level() {
             let mut out = vec![7.0f32; row_panels * column_panels * PANEL * PANEL + 1];
             multiply(Panels::new(&rows, depth), Panels::new(&columns, depth), upper, &mut out);
@@ -40,7 +49,10 @@ fn every_level_gives_the_sums_of_the_definition() {
                         continue;
                     }
                     let expected = reference::product(&rows, &columns, depth, r, c);
-                    assert!((found - expected).abs() < 1e-4, "{level} ({r}, {c}): expected {expected}, found {found}");
+                    assert!(
+                        (found - expected).abs() < 1e-4,
+                        "{level} ({r}, {c}): expected {expected}, found {found}"
+                    );
                 }
             }
         }
@@ -51,10 +63,18 @@ fn every_level_gives_the_sums_of_the_definition() {
 fn straining(width: usize) -> [(&'static str, Vec<f32>); 4] {
     let uniform = values(PANEL * width, 11);
     let half_zeros = uniform.iter().map(|value| value.max(0.0)).collect();
-    let dominated =
-        uniform.iter().enumerate().map(|(i, value)| if i % width == width / 3 { 300.0 + 200.0 * value } else { *value });
-    let alike = uniform.iter().enumerate().map(|(i, value)| uniform[i % width] + 1e-4 * value).collect();
-    [("uniform", uniform.clone()), ("half zeros", half_zeros), ("one dominates", dominated.collect()), ("alike", alike)]
+    let dominated = uniform
+        .iter()
+        .enumerate()
+        .map(|(i, value)| if i % width == width / 3 { 300.0 + 200.0 * value } else { *value });
+    let alike =
+        uniform.iter().enumerate().map(|(i, value)| uniform[i % width] + 1e-4 * value).collect();
+    [
+        ("uniform", uniform.clone()),
+        ("half zeros", half_zeros),
+        ("one dominates", dominated.collect()),
+        ("alike", alike),
+    ]
 }
 
 #[test]
@@ -62,11 +82,17 @@ fn cosines_at_every_level_are_within_a_millionth_of_those_in_f64() {
     for width in [50, 2000] {
         for (name, responses) in straining(width) {
             let rows: Vec<&[f32]> = responses.chunks_exact(width).collect();
-            let weights: Vec<f64> = values(width, 12).iter().map(|value| 1.0 + 0.5 * f64::from(*value)).collect();
-            let mean = |k: usize| rows.iter().map(|row| f64::from(row[k])).sum::<f64>() / rows.len() as f64;
+            let weights: Vec<f64> =
+                values(width, 12).iter().map(|value| 1.0 + 0.5 * f64::from(*value)).collect();
+            let mean = |k: usize| {
+                rows.iter().map(|row| f64::from(row[k])).sum::<f64>() / rows.len() as f64
+            };
             // Centered like similarities, and uncentered, where similar vectors stay similar.
             for means in [(0..width).map(mean).collect(), vec![0.0; width]] {
-                let exact: Vec<Vec<f64>> = rows.iter().map(|row| reference::unit(row, &means, &weights).unwrap()).collect();
+                let exact: Vec<Vec<f64>> = rows
+                    .iter()
+                    .map(|row| reference::unit(row, &means, &weights).unwrap())
+                    .collect();
                 let mut panel = vec![0.0; width * PANEL];
                 for (group, rows) in rows.chunks_exact(GROUP).enumerate() {
                     let mut units = vec![0.0; GROUP * width];
@@ -77,7 +103,12 @@ fn cosines_at_every_level_are_within_a_millionth_of_those_in_f64() {
                 }
                 for (level, multiply) in of_every_level() {
                     let mut out = vec![0.0; PANEL * PANEL];
-                    multiply(Panels::new(&panel, width), Panels::new(&panel, width), true, &mut out);
+                    multiply(
+                        Panels::new(&panel, width),
+                        Panels::new(&panel, width),
+                        true,
+                        &mut out,
+                    );
                     let mut worst: f64 = 0.0;
                     for (r, row) in exact.iter().enumerate() {
                         for (c, column) in exact.iter().enumerate() {
@@ -117,7 +148,11 @@ fn interleaved_vectors_lie_dimension_by_dimension() {
         interleave(&units, width, &mut panel);
         for (index, found) in panel.iter().enumerate() {
             let (k, vector) = (index / PANEL, index % PANEL);
-            assert_eq!(*found, if vector < GROUP { units[vector * width + k] } else { 7.0 }, "dimension {k} of vector {vector}");
+            assert_eq!(
+                *found,
+                if vector < GROUP { units[vector * width + k] } else { 7.0 },
+                "dimension {k} of vector {vector}"
+            );
         }
     }
 }
@@ -126,7 +161,8 @@ fn interleaved_vectors_lie_dimension_by_dimension() {
 fn normalized_vectors_are_those_of_the_definition() {
     for width in [1, 15, 16, 50] {
         let row = values(width, 4);
-        let [means, weights] = [5, 6].map(|seed| values(width, seed).into_iter().map(f64::from).collect::<Vec<f64>>());
+        let [means, weights] =
+            [5, 6].map(|seed| values(width, seed).into_iter().map(f64::from).collect::<Vec<f64>>());
         let mut unit = vec![0.0; width];
         assert!(normalize(&row, &means, &weights, &mut unit));
         for (found, expected) in unit.iter().zip(reference::unit(&row, &means, &weights).unwrap()) {
@@ -134,7 +170,10 @@ fn normalized_vectors_are_those_of_the_definition() {
         }
         // Nothing is left of responses that equal their means.
         let means: Vec<f64> = row.iter().copied().map(f64::from).collect();
-        assert!(!normalize(&row, &means, &weights, &mut unit) && reference::unit(&row, &means, &weights).is_none());
+        assert!(
+            !normalize(&row, &means, &weights, &mut unit)
+                && reference::unit(&row, &means, &weights).is_none()
+        );
     }
 }
 

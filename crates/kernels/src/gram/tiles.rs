@@ -52,7 +52,13 @@ const TOGETHER: usize = 2;
 /// # Safety
 ///
 /// The processor has the instructions of `T`.
-pub(super) unsafe fn multiply<T: Tiles>(isa: Isa, rows: Panels, columns: Panels, upper: bool, out: &mut [f32]) {
+pub(super) unsafe fn multiply<T: Tiles>(
+    isa: Isa,
+    rows: Panels,
+    columns: Panels,
+    upper: bool,
+    out: &mut [f32],
+) {
     let depth = rows.depth;
     let stride = columns.count() * PANEL;
     let (row_groups, column_groups) = (rows.count() * GROUPS, columns.count() * GROUPS);
@@ -64,19 +70,26 @@ pub(super) unsafe fn multiply<T: Tiles>(isa: Isa, rows: Panels, columns: Panels,
         for start in (0..depth).step_by(DEPTH) {
             let length = DEPTH.min(depth - start);
             let steps: Vec<[usize; 2]> = (0..length.div_ceil(tiles::DEPTH))
-                .flat_map(|step| PRODUCTS.map(|parts| parts.map(|part| (part * STEPS + step) * NUMBERS)))
+                .flat_map(|step| {
+                    PRODUCTS.map(|parts| parts.map(|part| (part * STEPS + step) * NUMBERS))
+                })
                 .collect();
             for (group, right) in right.chunks_exact_mut(SPLIT / 2).enumerate() {
                 split(vectors(&columns, group, start, length), length, right);
             }
             for first_row in (0..row_groups).step_by(TOGETHER) {
                 let row_count = TOGETHER.min(row_groups - first_row);
-                for (group, left) in (first_row..first_row + row_count).zip(left.chunks_exact_mut(SPLIT / 2)) {
+                for (group, left) in
+                    (first_row..first_row + row_count).zip(left.chunks_exact_mut(SPLIT / 2))
+                {
                     split(vectors(&rows, group, start, length), length, &mut turned);
-                    for (turned, left) in turned.chunks_exact(NUMBERS / 2).zip(left.chunks_exact_mut(NUMBERS / 2)) {
+                    for (turned, left) in
+                        turned.chunks_exact(NUMBERS / 2).zip(left.chunks_exact_mut(NUMBERS / 2))
+                    {
                         // Pairs of numbers have as many bits as a float, so they are transposed as
                         // floats.
-                        let (turned, left): (&[f32], &mut [f32]) = (bytemuck::cast_slice(turned), bytemuck::cast_slice_mut(left));
+                        let (turned, left): (&[f32], &mut [f32]) =
+                            (bytemuck::cast_slice(turned), bytemuck::cast_slice_mut(left));
                         transpose(isa, [ROWS, ROWS], turned, ROWS, left, ROWS);
                     }
                 }
@@ -95,13 +108,21 @@ pub(super) unsafe fn multiply<T: Tiles>(isa: Isa, rows: Panels, columns: Panels,
                     let width = column_count * ROWS;
                     // SAFETY: the tiles are configured.
                     unsafe { tile_sums.sum(tiles, &mut sums, width, false) };
-                    for (row, sums) in (first_row..).zip(sums.chunks_exact(ROWS * width).take(row_count)) {
+                    for (row, sums) in
+                        (first_row..).zip(sums.chunks_exact(ROWS * width).take(row_count))
+                    {
                         for column in first_column..first_column + column_count {
                             if upper && row / GROUPS > column / GROUPS {
                                 continue;
                             }
                             let to = &mut out[row * ROWS * stride + column * ROWS..];
-                            take_up(&sums[(column - first_column) * ROWS..], width, to, stride, start == 0);
+                            take_up(
+                                &sums[(column - first_column) * ROWS..],
+                                width,
+                                to,
+                                stride,
+                                start == 0,
+                            );
                         }
                     }
                 }
@@ -175,10 +196,19 @@ mod tests {
         let parts: &[u16] = bytemuck::cast_slice(&parts);
         for k in 0..tiles::DEPTH {
             for vector in 0..ROWS {
-                let part = |part: usize| widen(parts[part * STEPS * NUMBERS + k / 2 * tiles::DEPTH + 2 * vector + k % 2]);
+                let part = |part: usize| {
+                    widen(parts[part * STEPS * NUMBERS + k / 2 * tiles::DEPTH + 2 * vector + k % 2])
+                };
                 let expected = if k < 7 { numbers[k * PANEL + vector] } else { 0.0 };
-                assert_eq!(part(0) + (part(1) + part(2)), expected, "dimension {k} of vector {vector}");
-                assert!(part(1).abs() <= expected.abs() / 256.0 && part(2).abs() <= expected.abs() / 65_536.0);
+                assert_eq!(
+                    part(0) + (part(1) + part(2)),
+                    expected,
+                    "dimension {k} of vector {vector}"
+                );
+                assert!(
+                    part(1).abs() <= expected.abs() / 256.0
+                        && part(2).abs() <= expected.abs() / 65_536.0
+                );
             }
         }
     }

@@ -33,7 +33,13 @@ impl GridSample {
     }
 
     /// The gradients; empty if not requested.
-    fn gradients(&self, features: &[f32], positions: &[f32], upstream: &[f32], wanted: [bool; 2]) -> [Vec<f32>; 2] {
+    fn gradients(
+        &self,
+        features: &[f32],
+        positions: &[f32],
+        upstream: &[f32],
+        wanted: [bool; 2],
+    ) -> [Vec<f32>; 2] {
         let zeros = |wanted: bool, count: usize| if wanted { vec![0.0; count] } else { Vec::new() };
         let mut into_features = zeros(wanted[0], features.len());
         let mut into_positions = zeros(wanted[1], positions.len());
@@ -49,25 +55,32 @@ impl GridSample {
             .zip(features.par_chunks_exact(self.image()))
             .zip(positions.par_chunks_exact(self.points * 2))
             .zip(upstream.par_chunks_exact(self.values()))
-            .for_each_init(Vec::new, |corners, ((((into_features, into_positions), features), positions), upstream)| {
-                self.corners(positions, corners);
-                let rows = upstream.chunks_exact(self.points);
-                if !into_features.is_empty() {
-                    for (plane, row) in into_features.chunks_exact_mut(self.grid.area()).zip(rows.clone()) {
-                        scatter(corners, row, plane);
+            .for_each_init(
+                Vec::new,
+                |corners, ((((into_features, into_positions), features), positions), upstream)| {
+                    self.corners(positions, corners);
+                    let rows = upstream.chunks_exact(self.points);
+                    if !into_features.is_empty() {
+                        for (plane, row) in
+                            into_features.chunks_exact_mut(self.grid.area()).zip(rows.clone())
+                        {
+                            scatter(corners, row, plane);
+                        }
                     }
-                }
-                if !into_positions.is_empty() {
-                    for (plane, row) in features.chunks_exact(self.grid.area()).zip(rows) {
-                        add_slopes(corners, plane, row, into_positions);
+                    if !into_positions.is_empty() {
+                        for (plane, row) in features.chunks_exact(self.grid.area()).zip(rows) {
+                            add_slopes(corners, plane, row, into_positions);
+                        }
+                        let scale = self.grid.pixels_per_unit();
+                        for (corners, position) in
+                            corners.iter().zip(into_positions.chunks_exact_mut(2))
+                        {
+                            position[0] *= if corners.x.clamped { 0.0 } else { scale[0] };
+                            position[1] *= if corners.y.clamped { 0.0 } else { scale[1] };
+                        }
                     }
-                    let scale = self.grid.pixels_per_unit();
-                    for (corners, position) in corners.iter().zip(into_positions.chunks_exact_mut(2)) {
-                        position[0] *= if corners.x.clamped { 0.0 } else { scale[0] };
-                        position[1] *= if corners.y.clamped { 0.0 } else { scale[1] };
-                    }
-                }
-            });
+                },
+            );
         [into_features, into_positions]
     }
 }
@@ -89,7 +102,9 @@ fn scatter(corners: &[Corners], row: &[f32], plane: &mut [f32]) {
 }
 
 fn add_slopes(corners: &[Corners], plane: &[f32], row: &[f32], positions: &mut [f32]) {
-    for ((corners, upstream), position) in corners.iter().zip(row).zip(positions.chunks_exact_mut(2)) {
+    for ((corners, upstream), position) in
+        corners.iter().zip(row).zip(positions.chunks_exact_mut(2))
+    {
         let along = slopes(corners.pixels.map(|pixel| plane[pixel]), corners);
         position[0] += upstream * along[0];
         position[1] += upstream * along[1];
@@ -108,7 +123,8 @@ impl CustomOp2 for GridSample {
         positions: &CpuStorage,
         positions_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (features, positions) = (contiguous(features, features_layout)?, contiguous(positions, positions_layout)?);
+        let (features, positions) =
+            (contiguous(features, features_layout)?, contiguous(positions, positions_layout)?);
         let mut output = vec![0.0; self.batch * self.values()];
         output
             .par_chunks_exact_mut(self.values())
@@ -117,7 +133,9 @@ impl CustomOp2 for GridSample {
             .for_each_init(Vec::new, |corners, ((output, features), positions)| {
                 self.corners(positions, corners);
                 let planes = features.chunks_exact(self.grid.area());
-                planes.zip(output.chunks_exact_mut(self.points)).for_each(|(plane, row)| gather(corners, plane, row));
+                planes
+                    .zip(output.chunks_exact_mut(self.points))
+                    .for_each(|(plane, row)| gather(corners, plane, row));
             });
         Ok((CpuStorage::F32(output), Shape::from((self.batch, self.channels, self.points))))
     }
@@ -131,7 +149,9 @@ impl CustomOp2 for GridSample {
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let wanted = [features.track_op(), positions.track_op()];
         let [into_features, into_positions] = with_elements(features, |f| {
-            with_elements(positions, |p| with_elements(upstream, |g| Ok(self.gradients(f, p, g, wanted))))
+            with_elements(positions, |p| {
+                with_elements(upstream, |g| Ok(self.gradients(f, p, g, wanted)))
+            })
         })?;
         let of = |wanted: bool, values: Vec<f32>, like: &Tensor| {
             wanted.then(|| Tensor::from_vec(values, like.dims(), &Device::Cpu)).transpose()

@@ -3,7 +3,8 @@
 //! the features.
 
 use crate::cuda::launch::{
-    Held, Module, Stored, blocks_of, by_type, dtype, launch, module, not_on_the_cpu, over, room, size, tensor, view,
+    Held, Module, Stored, blocks_of, by_type, dtype, launch, module, not_on_the_cpu, over, room,
+    size, tensor, view,
 };
 use crate::cuda::layout::transposed;
 use crate::cuda::{FEATURE_CHANNELS, FEATURE_COLUMNS};
@@ -15,14 +16,26 @@ const OP: &str = "grid_sample";
 const MODULE: Module = module!("points");
 
 /// [`crate::grid_sample`] for checked arguments; the result has the type of the features.
-pub(super) fn grid_sample(features: &Tensor, positions: &Tensor, align_corners: bool) -> Result<Tensor> {
+pub(super) fn grid_sample(
+    features: &Tensor,
+    positions: &Tensor,
+    align_corners: bool,
+) -> Result<Tensor> {
     let (batch, channels, height, width) = features.dims4()?;
     let points = positions.dim(1)?;
     size(OP, "features", features.elem_count())?;
     size(OP, "positions", positions.elem_count())?;
     size(OP, "the result", batch.saturating_mul(channels).saturating_mul(points))?;
-    let [batch, channels, height, width, points] = [batch, channels, height, width, points].map(|size| size as u32);
-    let op = GridSample { batch, channels, height, width, points, align_corners: i32::from(align_corners) };
+    let [batch, channels, height, width, points] =
+        [batch, channels, height, width, points].map(|size| size as u32);
+    let op = GridSample {
+        batch,
+        channels,
+        height,
+        width,
+        points,
+        align_corners: i32::from(align_corners),
+    };
     features.contiguous()?.apply_op2(&positions.contiguous()?, op)
 }
 
@@ -36,7 +49,12 @@ struct GridSample {
 }
 
 impl GridSample {
-    fn forward<T: Stored>(&self, features: &CudaStorage, layout: &Layout, positions: CudaView<f32>) -> Result<CudaSlice<T>> {
+    fn forward<T: Stored>(
+        &self,
+        features: &CudaStorage,
+        layout: &Layout,
+        positions: CudaView<f32>,
+    ) -> Result<CudaSlice<T>> {
         let Self { batch, channels, height, width, points, align_corners } = *self;
         let count = batch * channels * points;
         let mut y = room::<T>(&features.device, count as usize)?;
@@ -49,7 +67,12 @@ impl GridSample {
         Ok(y)
     }
 
-    fn backward<T: Stored>(&self, features: &Tensor, positions: &Tensor, gradient: &Tensor) -> Result<[Option<Tensor>; 2]> {
+    fn backward<T: Stored>(
+        &self,
+        features: &Tensor,
+        positions: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<[Option<Tensor>; 2]> {
         let Self { batch, channels, height, width, points, align_corners } = *self;
         let (values, places, gs) = (Held::new(features), Held::new(positions), Held::new(gradient));
         let device = values.device()?;
@@ -57,7 +80,10 @@ impl GridSample {
         if features.track_op() {
             // The channels of a point together, as the threads of a block read them.
             let by_point = transposed(device, &gs.view::<T>()?, batch, channels, points)?;
-            let parts = channels.div_ceil(FEATURE_CHANNELS) * width.div_ceil(FEATURE_COLUMNS) * height * batch;
+            let parts = channels.div_ceil(FEATURE_CHANNELS)
+                * width.div_ceil(FEATURE_COLUMNS)
+                * height
+                * batch;
             let mut into = room::<T>(device, features.elem_count())?;
             // SAFETY: the parameters match `grid_sample_features`, whose blocks write exactly the
             // parts of rows.
@@ -102,7 +128,8 @@ impl CustomOp2 for GridSample {
         let y = by_type!(dtype(features), T => {
             CudaStorage::wrap_cuda_slice(self.forward::<T>(features, fl, positions)?, features.device.clone())
         });
-        let [batch, channels, points] = [self.batch, self.channels, self.points].map(|size| size as usize);
+        let [batch, channels, points] =
+            [self.batch, self.channels, self.points].map(|size| size as usize);
         Ok((y, Shape::from((batch, channels, points))))
     }
 
@@ -114,7 +141,8 @@ impl CustomOp2 for GridSample {
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let gradient = gradient.contiguous()?;
-        let [features, positions] = by_type!(features.dtype(), T => self.backward::<T>(features, positions, &gradient)?);
+        let [features, positions] =
+            by_type!(features.dtype(), T => self.backward::<T>(features, positions, &gradient)?);
         Ok((features, positions))
     }
 }

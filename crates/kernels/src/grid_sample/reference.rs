@@ -14,7 +14,8 @@ pub(super) fn reference(op: &GridSample, features: &[f64], positions: &[f64]) ->
                 let at = |axis: usize, size: usize| {
                     let unit = (positions[(image * op.points + point) * 2 + axis] + 1.0) / 2.0;
                     let last = (size - 1) as f64;
-                    (if align_corners { unit * last } else { unit * size as f64 - 0.5 }).clamp(0.0, last)
+                    (if align_corners { unit * last } else { unit * size as f64 - 0.5 })
+                        .clamp(0.0, last)
                 };
                 let (px, py) = (at(0, width), at(1, height));
                 let plane = &features[(image * op.channels + channel) * op.grid.area()..];

@@ -1,6 +1,8 @@
 use super::reference::reference;
 use super::*;
-use crate::testing::{close, elements, numeric_gradient, same_for_any_threads, scattered, values, var, wide};
+use crate::testing::{
+    close, elements, numeric_gradient, same_for_any_threads, scattered, values, var, wide,
+};
 use candle_core::{Device, Var};
 use proptest::prelude::*;
 

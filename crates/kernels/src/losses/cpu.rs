@@ -22,14 +22,20 @@ impl CustomOp1 for ArctanhSquared {
     fn cpu_fwd(&self, similarity: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let pairs = contiguous(similarity, layout)?.iter().zip(&self.target);
         let sum: f64 = pairs.map(|(s, t)| (arctanh(*s) - arctanh(*t)).powi(2)).sum();
-        Ok((CpuStorage::F32(vec![(self.scale * sum / self.target.len() as f64) as f32]), Shape::from(())))
+        Ok((
+            CpuStorage::F32(vec![(self.scale * sum / self.target.len() as f64) as f32]),
+            Shape::from(()),
+        ))
     }
 
     fn bwd(&self, similarity: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let factor = f64::from(gradient.to_vec0::<f32>()?) * self.scale * 2.0 / self.target.len() as f64;
+        let factor =
+            f64::from(gradient.to_vec0::<f32>()?) * self.scale * 2.0 / self.target.len() as f64;
         with_elements(similarity, |values| {
             let one = |(s, t): (&f32, &f32)| match f64::from(s.abs()) < 1.0 - CLAMP {
-                true => (factor * (arctanh(*s) - arctanh(*t)) / (1.0 - f64::from(*s).powi(2))) as f32,
+                true => {
+                    (factor * (arctanh(*s) - arctanh(*t)) / (1.0 - f64::from(*s).powi(2))) as f32
+                }
                 false => 0.0,
             };
             let input: Vec<f32> = values.iter().zip(&self.target).map(one).collect();
@@ -56,7 +62,8 @@ impl CustomOp1 for CrossEntropy {
 
     fn cpu_fwd(&self, logits: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let rows = contiguous(logits, layout)?.chunks_exact(self.classes).zip(&self.labels);
-        let sum: f64 = rows.map(|(row, label)| log_sum_exp(row) - f64::from(row[*label as usize])).sum();
+        let sum: f64 =
+            rows.map(|(row, label)| log_sum_exp(row) - f64::from(row[*label as usize])).sum();
         Ok((CpuStorage::F32(vec![(sum / self.labels.len() as f64) as f32]), Shape::from(())))
     }
 
@@ -68,9 +75,9 @@ impl CustomOp1 for CrossEntropy {
                 let norm = log_sum_exp(row);
                 let probability = |logit: &f32| (f64::from(*logit) - norm).exp();
                 let is_label = |class: usize| f64::from(u8::from(class == *label as usize));
-                input.extend(
-                    row.iter().enumerate().map(|(class, logit)| (factor * (probability(logit) - is_label(class))) as f32),
-                );
+                input.extend(row.iter().enumerate().map(|(class, logit)| {
+                    (factor * (probability(logit) - is_label(class))) as f32
+                }));
             }
             Tensor::from_vec(input, logits.dims(), &Device::Cpu).map(Some)
         })

@@ -1,6 +1,8 @@
 //! The losses on the device. Nothing is read back, so a training can queue its whole step.
 
-use crate::cuda::launch::{Held, Module, grid, launch, module, not_on_the_cpu, over, room, size, tensor, view};
+use crate::cuda::launch::{
+    Held, Module, grid, launch, module, not_on_the_cpu, over, room, size, tensor, view,
+};
 use candle_core::cuda::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
@@ -9,9 +11,17 @@ const MODULE: Module = module!("losses");
 const WARP: u32 = 32;
 
 /// [`crate::arctanh_squared_loss`] for checked arguments.
-pub(super) fn arctanh_squared_loss(similarity: &Tensor, target: &Tensor, scale: f64) -> Result<Tensor> {
+pub(super) fn arctanh_squared_loss(
+    similarity: &Tensor,
+    target: &Tensor,
+    scale: f64,
+) -> Result<Tensor> {
     let pairs = size("arctanh_squared_loss", "similarity", similarity.elem_count())?;
-    similarity.contiguous()?.apply_op1(ArctanhSquared { pairs, target: target.detach().contiguous()?, scale })
+    similarity.contiguous()?.apply_op1(ArctanhSquared {
+        pairs,
+        target: target.detach().contiguous()?,
+        scale,
+    })
 }
 
 struct ArctanhSquared {
@@ -41,7 +51,8 @@ impl CustomOp1 for ArctanhSquared {
 
     fn bwd(&self, similarity: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let gradient = gradient.contiguous()?;
-        let (values, target, gradient) = (Held::new(similarity), Held::new(&self.target), Held::new(&gradient));
+        let (values, target, gradient) =
+            (Held::new(similarity), Held::new(&self.target), Held::new(&gradient));
         let device = values.device()?;
         let mut into = room::<f32>(device, self.pairs as usize)?;
         // SAFETY: the parameters match `arctanh_gradient`, which writes one value per pair.
@@ -58,7 +69,8 @@ impl CustomOp1 for ArctanhSquared {
 pub(super) fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
     let (rows, classes) = logits.dims2()?;
     size("cross_entropy", "logits", logits.elem_count().saturating_mul(WARP as usize))?;
-    let op = CrossEntropy { rows: rows as u32, classes: classes as u32, labels: labels.contiguous()? };
+    let op =
+        CrossEntropy { rows: rows as u32, classes: classes as u32, labels: labels.contiguous()? };
     logits.contiguous()?.apply_op1(op)
 }
 
@@ -92,7 +104,8 @@ impl CustomOp1 for CrossEntropy {
 
     fn bwd(&self, logits: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let gradient = gradient.contiguous()?;
-        let (values, labels, gradient) = (Held::new(logits), Held::new(&self.labels), Held::new(&gradient));
+        let (values, labels, gradient) =
+            (Held::new(logits), Held::new(&self.labels), Held::new(&gradient));
         let device = values.device()?;
         let mut into = room::<f32>(device, logits.elem_count())?;
         // SAFETY: the parameters match `entropy_gradient`, a warp of which writes the values of a

@@ -15,9 +15,9 @@ use cpu::{ArctanhSquared, CrossEntropy};
 /// (`docs/method.md`, "Regularized training").
 pub const CLAMP: f64 = 1e-5;
 
-/// `scale * mean over pairs of (arctanh s - arctanh t)^2` (section 3.2 of Li et al. 2019), with both clamped
-/// to magnitude 1 - [`CLAMP`]; no gradient where s is clamped. `similarity` and `target` are
-/// `[pairs]`; the target has no gradient.
+/// `scale * mean over pairs of (arctanh s - arctanh t)^2` (section 3.2 of Li et al. 2019), with
+/// both clamped to magnitude 1 - [`CLAMP`]; no gradient where s is clamped. `similarity` and
+/// `target` are `[pairs]`; the target has no gradient.
 ///
 /// # Errors
 /// Returns [`Error`] if ranks, sizes or types do not match.
@@ -72,11 +72,18 @@ pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
         }
     };
     if labels.dtype() != DType::U32 {
-        return Err(Error::DType { op: OP, argument: "labels", expected: DType::U32, found: labels.dtype() }.into());
+        return Err(Error::DType {
+            op: OP,
+            argument: "labels",
+            expected: DType::U32,
+            found: labels.dtype(),
+        }
+        .into());
     }
     has_shape(OP, "labels", labels, &[batch])?;
     if !labels.device().same_device(logits.device()) {
-        let [expected, found] = [logits, labels].map(|tensor| format!("{:?}", tensor.device().location()));
+        let [expected, found] =
+            [logits, labels].map(|tensor| format!("{:?}", tensor.device().location()));
         return Err(Error::Device { op: OP, argument: "labels", expected, found }.into());
     }
     #[cfg(feature = "cuda")]
@@ -86,7 +93,13 @@ pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
     let labels = labels.to_vec1::<u32>()?;
     if let Some(label) = labels.iter().find(|label| **label as usize >= classes) {
         let expected = format!("below {classes}, the number of logits");
-        return Err(Error::Parameter { op: OP, parameter: "a label", expected, found: label.to_string() }.into());
+        return Err(Error::Parameter {
+            op: OP,
+            parameter: "a label",
+            expected,
+            found: label.to_string(),
+        }
+        .into());
     }
     logits.contiguous()?.apply_op1(CrossEntropy { labels, classes })
 }

@@ -4,7 +4,8 @@ use candle_core::{Device, Var};
 
 fn atanh_loss(scale: f64, s: &[f64], t: &[f64]) -> f64 {
     let atanh = |x: f64| 0.5 * ((1.0 + x) / (1.0 - x)).ln();
-    scale * s.iter().zip(t).map(|(s, t)| (atanh(*s) - atanh(*t)).powi(2)).sum::<f64>() / s.len() as f64
+    scale * s.iter().zip(t).map(|(s, t)| (atanh(*s) - atanh(*t)).powi(2)).sum::<f64>()
+        / s.len() as f64
 }
 
 #[test]
@@ -15,7 +16,11 @@ fn arctanh_loss_equals_its_definition() {
         let (s64, t64) = (wide(&s), wide(&t));
         close(&loss, &[atanh_loss(scale, &s64, &t64)], 1e-6);
         let grads = loss.backward().unwrap();
-        close(grads.get(&s).unwrap(), &numeric_gradient(&s64, |s| atanh_loss(scale, s, &t64)), 1e-5);
+        close(
+            grads.get(&s).unwrap(),
+            &numeric_gradient(&s64, |s| atanh_loss(scale, s, &t64)),
+            1e-5,
+        );
     }
 }
 
@@ -31,7 +36,8 @@ fn similarities_at_the_ends_stay_finite_and_have_no_gradient() {
 
 fn entropy(classes: usize, logits: &[f64], labels: &[u32]) -> f64 {
     let rows = logits.chunks(classes).zip(labels);
-    rows.map(|(row, label)| row.iter().map(|x| x.exp()).sum::<f64>().ln() - row[*label as usize]).sum::<f64>()
+    rows.map(|(row, label)| row.iter().map(|x| x.exp()).sum::<f64>().ln() - row[*label as usize])
+        .sum::<f64>()
         / labels.len() as f64
 }
 
@@ -40,17 +46,23 @@ fn cross_entropy_equals_its_definition() {
     for (batch, classes) in [(1, 2), (5, 10), (65, 3)] {
         let logits = var(&[batch, classes], 1);
         let labels: Vec<u32> = (0..batch as u32).map(|index| index % classes as u32).collect();
-        let loss = cross_entropy(&logits, &Tensor::new(labels.clone(), &Device::Cpu).unwrap()).unwrap();
+        let loss =
+            cross_entropy(&logits, &Tensor::new(labels.clone(), &Device::Cpu).unwrap()).unwrap();
         let wide_logits = wide(&logits);
         close(&loss, &[entropy(classes, &wide_logits, &labels)], 1e-6);
         let grads = loss.backward().unwrap();
-        close(grads.get(&logits).unwrap(), &numeric_gradient(&wide_logits, |x| entropy(classes, x, &labels)), 1e-6);
+        close(
+            grads.get(&logits).unwrap(),
+            &numeric_gradient(&wide_logits, |x| entropy(classes, x, &labels)),
+            1e-6,
+        );
     }
 }
 
 #[test]
 fn views_are_read_as_they_stand() {
-    let (logits, labels) = (var(&[4, 3], 1), Tensor::new(&[[0u32, 9], [2, 9], [1, 9], [2, 9]], &Device::Cpu).unwrap());
+    let (logits, labels) =
+        (var(&[4, 3], 1), Tensor::new(&[[0u32, 9], [2, 9], [1, 9], [2, 9]], &Device::Cpu).unwrap());
     let labels = labels.narrow(1, 0, 1).unwrap().squeeze(1).unwrap();
     assert!(!labels.is_contiguous());
     let found = cross_entropy(&scattered(&logits), &labels).unwrap();
@@ -66,7 +78,10 @@ fn what_is_not_a_number_shows() {
     let labels = Tensor::new(&[0u32], &Device::Cpu).unwrap();
     let logits = Tensor::new(&[[f32::NAN, 1.0]], &Device::Cpu).unwrap();
     assert!(wide(&cross_entropy(&logits, &labels).unwrap())[0].is_nan());
-    let (s, t) = (Tensor::new(&[f32::NAN], &Device::Cpu).unwrap(), Tensor::new(&[0f32], &Device::Cpu).unwrap());
+    let (s, t) = (
+        Tensor::new(&[f32::NAN], &Device::Cpu).unwrap(),
+        Tensor::new(&[0f32], &Device::Cpu).unwrap(),
+    );
     assert!(wide(&arctanh_squared_loss(&s, &t, 1.0).unwrap())[0].is_nan());
 }
 

@@ -32,7 +32,9 @@ impl CustomOp1 for AbsoluteSum {
 
     fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let gradient = gradient.to_scalar()?;
-        let of_x = with_elements(x, |values| filled(x, |first, to| slopes(&values[first..first + to.len()], gradient, to)))?;
+        let of_x = with_elements(x, |values| {
+            filled(x, |first, to| slopes(&values[first..first + to.len()], gradient, to))
+        })?;
         collected(x, of_x)
     }
 }

@@ -30,8 +30,11 @@ impl CustomOp1 for EluRate {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = contiguous(x, layout)?;
         // SAFETY: the parts cover all values, and each part is written completely.
-        let (y, ()) =
-            unsafe { written(x.len(), |y| y.par_chunks_mut(PART).zip(x.par_chunks(PART)).for_each(|(y, x)| rates(x, y))) };
+        let (y, ()) = unsafe {
+            written(x.len(), |y| {
+                y.par_chunks_mut(PART).zip(x.par_chunks(PART)).for_each(|(y, x)| rates(x, y))
+            })
+        };
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
 

@@ -49,25 +49,41 @@ impl CustomOp2 for Moved {
         "moved"
     }
 
-    fn cpu_fwd(&self, places: &CpuStorage, pl: &Layout, shifts: &CpuStorage, sl: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        places: &CpuStorage,
+        pl: &Layout,
+        shifts: &CpuStorage,
+        sl: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let (places, shifts) = (contiguous(places, pl)?, contiguous(shifts, sl)?);
         let (shifts, _) = shifts.as_chunks::<AXES>();
         // SAFETY: the images cover all values, and each image is written completely.
         let (values, ()) = unsafe {
             written(shifts.len() * places.len(), |to| {
-                to.par_chunks_mut(places.len().max(1)).zip(shifts).for_each(|(to, shift)| shift_all(places, *shift, to));
+                to.par_chunks_mut(places.len().max(1))
+                    .zip(shifts)
+                    .for_each(|(to, shift)| shift_all(places, *shift, to));
             })
         };
         Ok((CpuStorage::F32(values), Shape::from((shifts.len(), places.len() / AXES, AXES))))
     }
 
-    fn bwd(&self, places: &Tensor, shifts: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        places: &Tensor,
+        shifts: &Tensor,
+        _: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let image = places.elem_count();
         with_elements(gradient, |gradient| {
             let of_places = || {
                 let mut sums = vec![0.0; image];
                 sums.par_chunks_mut(TOGETHER).enumerate().for_each(|(part, sums)| {
-                    gradient.chunks_exact(image).for_each(|gradient| add(sums, &gradient[part * TOGETHER..]));
+                    gradient
+                        .chunks_exact(image)
+                        .for_each(|gradient| add(sums, &gradient[part * TOGETHER..]));
                 });
                 Tensor::from_vec(sums, places.shape(), &Device::Cpu)
             };
@@ -75,14 +91,21 @@ impl CustomOp2 for Moved {
                 let sums: Vec<[f32; AXES]> = gradient.par_chunks_exact(image).map(sum).collect();
                 Tensor::from_vec(sums.into_flattened(), shifts.shape(), &Device::Cpu)
             };
-            Ok((places.track_op().then(of_places).transpose()?, shifts.track_op().then(of_shifts).transpose()?))
+            Ok((
+                places.track_op().then(of_places).transpose()?,
+                shifts.track_op().then(of_shifts).transpose()?,
+            ))
         })
     }
 }
 
 /// Sum of all positions, one after the other.
 fn sum(places: &[f32]) -> [f32; AXES] {
-    places.as_chunks::<AXES>().0.iter().fold([0.0; AXES], |[x, y], place| [x + place[0], y + place[1]])
+    places
+        .as_chunks::<AXES>()
+        .0
+        .iter()
+        .fold([0.0; AXES], |[x, y], place| [x + place[0], y + place[1]])
 }
 
 struct Rescaled {
@@ -110,7 +133,9 @@ impl CustomOp1 for Rescaled {
 
     fn bwd(&self, places: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         with_elements(gradient, |gradient| {
-            filled(places, |first, to| rescale(&gradient[first..first + to.len()], self.scale, [0.0; AXES], to))
+            filled(places, |first, to| {
+                rescale(&gradient[first..first + to.len()], self.scale, [0.0; AXES], to)
+            })
         })
         .map(Some)
     }

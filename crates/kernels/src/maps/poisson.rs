@@ -11,7 +11,12 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 ///
 /// # Errors
 /// Returns an error if shapes differ.
-pub fn poisson_loss(rates: &Tensor, responses: &Tensor, weights: &Tensor, eps: f64) -> Result<Tensor> {
+pub fn poisson_loss(
+    rates: &Tensor,
+    responses: &Tensor,
+    weights: &Tensor,
+    eps: f64,
+) -> Result<Tensor> {
     has_shape("poisson_loss", "responses", responses, rates.dims())?;
     has_shape("poisson_loss", "weights", weights, rates.dims())?;
     if !here(&[rates, responses, weights]) || responses.track_op() || weights.track_op() {
@@ -23,13 +28,24 @@ pub fn poisson_loss(rates: &Tensor, responses: &Tensor, weights: &Tensor, eps: f
             with_elements(weights, |weights| {
                 filled(&rates, |first, to| {
                     let part = first..first + to.len();
-                    terms(&of_rates[part.clone()], &responses[part.clone()], &weights[part], eps, to);
+                    terms(
+                        &of_rates[part.clone()],
+                        &responses[part.clone()],
+                        &weights[part],
+                        eps,
+                        to,
+                    );
                 })
             })
         })
     })?;
     let sum = terms.sum_all()?.to_scalar()?;
-    rates.apply_op1(PoissonLoss { responses: responses.clone(), weights: weights.clone(), eps, sum })
+    rates.apply_op1(PoissonLoss {
+        responses: responses.clone(),
+        weights: weights.clone(),
+        eps,
+        sum,
+    })
 }
 
 struct PoissonLoss {
@@ -55,7 +71,8 @@ impl CustomOp1 for PoissonLoss {
                 with_elements(&self.weights, |weights| {
                     filled(rates, |first, to| {
                         let part = first..first + to.len();
-                        let (rates, responses, weights) = (&of_rates[part.clone()], &responses[part.clone()], &weights[part]);
+                        let (rates, responses, weights) =
+                            (&of_rates[part.clone()], &responses[part.clone()], &weights[part]);
                         slopes(rates, responses, weights, gradient, self.eps, to);
                     })
                 })

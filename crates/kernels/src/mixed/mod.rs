@@ -69,21 +69,32 @@ impl Sizes {
 }
 
 /// Calls `work` with the numbers of a tensor made by [`Sizes::tensor`].
-pub(crate) fn with_numbers<R>(tensor: &Tensor, work: impl FnOnce(&[u16]) -> Result<R>) -> Result<R> {
+pub(crate) fn with_numbers<R>(
+    tensor: &Tensor,
+    work: impl FnOnce(&[u16]) -> Result<R>,
+) -> Result<R> {
     let (storage, layout) = tensor.storage_and_layout();
     match (&*storage, layout.contiguous_offsets()) {
-        (Storage::Cpu(CpuStorage::BF16(numbers)), Some((start, end))) => work(bytemuck::cast_slice(&numbers[start..end])),
+        (Storage::Cpu(CpuStorage::BF16(numbers)), Some((start, end))) => {
+            work(bytemuck::cast_slice(&numbers[start..end]))
+        }
         _ => candle_core::bail!("a feature map of mixed precision has left the CPU"),
     }
 }
 
 /// The same for several tensors.
-pub(crate) fn with_all_numbers<R>(tensors: &[Tensor], work: impl FnOnce(&[&[u16]]) -> Result<R>) -> Result<R> {
+pub(crate) fn with_all_numbers<R>(
+    tensors: &[Tensor],
+    work: impl FnOnce(&[&[u16]]) -> Result<R>,
+) -> Result<R> {
     let held: Vec<_> = tensors.iter().map(Tensor::storage_and_layout).collect();
-    let numbers = held.iter().map(|(storage, layout)| match (&**storage, layout.contiguous_offsets()) {
-        (Storage::Cpu(CpuStorage::BF16(numbers)), Some((start, end))) => Ok(bytemuck::cast_slice(&numbers[start..end])),
-        _ => candle_core::bail!("a feature map of mixed precision has left the CPU"),
-    });
+    let numbers =
+        held.iter().map(|(storage, layout)| match (&**storage, layout.contiguous_offsets()) {
+            (Storage::Cpu(CpuStorage::BF16(numbers)), Some((start, end))) => {
+                Ok(bytemuck::cast_slice(&numbers[start..end]))
+            }
+            _ => candle_core::bail!("a feature map of mixed precision has left the CPU"),
+        });
     work(&numbers.collect::<Result<Vec<_>>>()?)
 }
 
@@ -95,7 +106,10 @@ pub(crate) fn sum(sizes: &Sizes, tensors: &[Tensor]) -> Result<Tensor> {
     with_all_numbers(tensors, |parts| {
         let mut total = parts[0].to_vec();
         for part in &parts[1..] {
-            total.par_chunks_mut(RUN).zip(part.par_chunks(RUN)).for_each(|(total, part)| add(total, part));
+            total
+                .par_chunks_mut(RUN)
+                .zip(part.par_chunks(RUN))
+                .for_each(|(total, part)| add(total, part));
         }
         sizes.tensor(total)
     })
@@ -114,7 +128,10 @@ const OP: &str = "mixed";
 
 /// The error for mixed precision on a device that does not support it.
 pub(crate) fn refused(x: &Tensor) -> crate::Error {
-    let (expected, found) = ("the CPU, the only device with mixed precision".into(), format!("{:?}", x.device().location()));
+    let (expected, found) = (
+        "the CPU, the only device with mixed precision".into(),
+        format!("{:?}", x.device().location()),
+    );
     crate::Error::Device { op: OP, argument: "x", expected, found }
 }
 
@@ -154,11 +171,15 @@ fn unpacked(sizes: &Sizes, numbers: &[u16]) -> Vec<f32> {
     // SAFETY: the images cover all values, and each channel of each is written.
     let (values, ()) = unsafe {
         written(sizes.batch * image, |to: &mut [Uninit]| {
-            to.par_chunks_exact_mut(image).zip(numbers.par_chunks_exact(sizes.image())).for_each(|(to, from)| {
-                for (to, from) in to.chunks_mut(CHUNK * sizes.area()).zip(from.chunks_exact(sizes.plane())) {
-                    separate(from, sizes.area(), to);
-                }
-            });
+            to.par_chunks_exact_mut(image).zip(numbers.par_chunks_exact(sizes.image())).for_each(
+                |(to, from)| {
+                    for (to, from) in
+                        to.chunks_mut(CHUNK * sizes.area()).zip(from.chunks_exact(sizes.plane()))
+                    {
+                        separate(from, sizes.area(), to);
+                    }
+                },
+            );
         })
     };
     values
@@ -166,7 +187,8 @@ fn unpacked(sizes: &Sizes, numbers: &[u16]) -> Vec<f32> {
 
 /// Mean of each channel over images and pixels.
 pub(crate) fn channel_means(sizes: &Sizes, numbers: &[u16]) -> Vec<f32> {
-    let planes: Vec<[f64; CHUNK]> = numbers.par_chunks_exact(sizes.plane()).map(plane_sums).collect();
+    let planes: Vec<[f64; CHUNK]> =
+        numbers.par_chunks_exact(sizes.plane()).map(plane_sums).collect();
     let count = (sizes.batch * sizes.area()) as f64;
     let mean = |channel: usize| {
         let of_chunk = planes.iter().skip(channel / CHUNK).step_by(sizes.chunks());
@@ -216,7 +238,14 @@ fn separate(from: &[u16], area: usize, to: &mut [Uninit]) {
     for (index, from) in from.chunks(TURNED * CHUNK).enumerate() {
         let turned = &mut turned[..from.len()];
         widened(from, turned);
-        transpose(isa, [from.len() / CHUNK, channels], turned, CHUNK, &mut to[index * TURNED..], area);
+        transpose(
+            isa,
+            [from.len() / CHUNK, channels],
+            turned,
+            CHUNK,
+            &mut to[index * TURNED..],
+            area,
+        );
     }
 }
 

@@ -31,13 +31,14 @@ impl Adam {
         Self { slots: Slot::all(vars), steps: 0, learning_rate }
     }
 
-    /// Moments by parameter name (`<name>.first_moment`, `<name>.second_moment`) and the number of steps (`adam.steps`), for
-    /// an exact resume.
+    /// Moments by parameter name (`<name>.first_moment`, `<name>.second_moment`) and the number of
+    /// steps (`adam.steps`), for an exact resume.
     ///
     /// # Errors
     /// Returns an error only if memory runs out.
     pub fn state(&self) -> Result<Vec<(String, Tensor)>> {
-        let mut state = self.slots.iter().map(|slot| slot.state(BUFFERS)).collect::<Result<Vec<_>>>()?.concat();
+        let mut state =
+            self.slots.iter().map(|slot| slot.state(BUFFERS)).collect::<Result<Vec<_>>>()?.concat();
         state.push((STEPS.to_owned(), Tensor::new(self.steps as f32, &Device::Cpu)?));
         Ok(state)
     }
@@ -52,9 +53,13 @@ impl Adam {
             [steps] if (0.0..=MOST_STEPS).contains(&steps) && steps.fract() == 0.0 => steps as u32,
             ref found => {
                 let expected = format!("`{STEPS}`, one whole number from 0 to {MOST_STEPS}");
-                return Err(
-                    Error::Parameter { op: OP, parameter: "the loaded state", expected, found: format!("{found:?}") }.into()
-                );
+                return Err(Error::Parameter {
+                    op: OP,
+                    parameter: "the loaded state",
+                    expected,
+                    found: format!("{found:?}"),
+                }
+                .into());
             }
         };
         load(OP, &mut self.slots, BUFFERS, state)?;
@@ -87,12 +92,15 @@ impl Optimizer for Adam {
             let Some(gradient) = gradients.get(&slot.var) else { continue };
             #[cfg(feature = "cuda")]
             if let Some((var, buffers)) = slot.on_device()? {
-                let (betas, rests) = (BETAS.map(|beta| beta as f32), BETAS.map(|beta| (1.0 - beta) as f32));
+                let (betas, rests) =
+                    (BETAS.map(|beta| beta as f32), BETAS.map(|beta| (1.0 - beta) as f32));
                 let constants = super::cuda::AdamStep { rate, scale, eps: EPS, betas, rests };
                 super::cuda::adam(buffers, var, gradient, &constants)?;
                 continue;
             }
-            slot.update(OP, gradient, |values, gradient, [m, v]| descend(values, gradient, m, v, rate, scale))?;
+            slot.update(OP, gradient, |values, gradient, [m, v]| {
+                descend(values, gradient, m, v, rate, scale)
+            })?;
         }
         Ok(())
     }

@@ -16,20 +16,31 @@ impl<const COUNT: usize> Buffers<COUNT> {
     /// Copies buffers from the host.
     pub(super) fn upload(device: &Device, buffers: &[Vec<f32>; COUNT]) -> Result<Self> {
         let device = device.as_cuda_device()?;
-        let copies = buffers.iter().map(|buffer| device.clone_htod(buffer.as_slice())).collect::<Result<Vec<_>>>()?;
+        let copies = buffers
+            .iter()
+            .map(|buffer| device.clone_htod(buffer.as_slice()))
+            .collect::<Result<Vec<_>>>()?;
         Ok(Self(copies.try_into().expect("as many copies as buffers")))
     }
 
     /// Copies the buffers to the host; waits for the device.
     pub(super) fn download(&self, device: &Device) -> Result<[Vec<f32>; COUNT]> {
         let device = device.as_cuda_device()?;
-        let copies = self.0.iter().map(|buffer| device.clone_dtoh(buffer)).collect::<Result<Vec<_>>>()?;
+        let copies =
+            self.0.iter().map(|buffer| device.clone_dtoh(buffer)).collect::<Result<Vec<_>>>()?;
         Ok(copies.try_into().expect("as many copies as buffers"))
     }
 }
 
 /// v = momentum v + (g + decay p); p = p - rate v.
-pub(super) fn sgd(buffers: &mut Buffers<1>, var: &Var, gradient: &Tensor, rate: f32, momentum: f32, decay: f32) -> Result<()> {
+pub(super) fn sgd(
+    buffers: &mut Buffers<1>,
+    var: &Var,
+    gradient: &Tensor,
+    rate: f32,
+    momentum: f32,
+    decay: f32,
+) -> Result<()> {
     step("sgd", buffers, var, gradient, |gradient, count, storage, range, [velocity]| {
         let device = storage.device.clone();
         let mut values = storage.as_cuda_slice_mut::<f32>()?.slice_mut(range);
@@ -53,7 +64,12 @@ pub(super) struct AdamStep {
 }
 
 /// m = beta1 m + rest1 g; v = beta2 v + rest2 g g; p = p - rate m / (sqrt(v) scale + eps).
-pub(super) fn adam(buffers: &mut Buffers<2>, var: &Var, gradient: &Tensor, constants: &AdamStep) -> Result<()> {
+pub(super) fn adam(
+    buffers: &mut Buffers<2>,
+    var: &Var,
+    gradient: &Tensor,
+    constants: &AdamStep,
+) -> Result<()> {
     let AdamStep { rate, scale, eps, betas: [beta1, beta2], rests: [rest1, rest2] } = *constants;
     step("adam", buffers, var, gradient, |gradient, count, storage, range, [first, second]| {
         let device = storage.device.clone();
@@ -75,11 +91,19 @@ fn step<const COUNT: usize>(
     buffers: &mut Buffers<COUNT>,
     var: &Var,
     gradient: &Tensor,
-    change: impl FnMut(CudaView<f32>, u32, &mut CudaStorage, std::ops::Range<usize>, [&mut CudaSlice<f32>; COUNT]) -> Result<()>,
+    change: impl FnMut(
+        CudaView<f32>,
+        u32,
+        &mut CudaStorage,
+        std::ops::Range<usize>,
+        [&mut CudaSlice<f32>; COUNT],
+    ) -> Result<()>,
 ) -> Result<()> {
     for (argument, tensor) in [("a parameter", var.as_tensor()), ("a gradient", gradient)] {
         if tensor.dtype() != DType::F32 {
-            return Err(Error::DType { op, argument, expected: DType::F32, found: tensor.dtype() }.into());
+            return Err(
+                Error::DType { op, argument, expected: DType::F32, found: tensor.dtype() }.into()
+            );
         }
     }
     let count = size(op, "a parameter", var.elem_count())?;

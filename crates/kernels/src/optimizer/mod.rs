@@ -56,7 +56,13 @@ impl<const BUFFERS: usize> Slot<BUFFERS> {
     ) -> Result<()> {
         Isa::chosen()?;
         if self.var.dtype() != DType::F32 {
-            return Err(Error::DType { op, argument: "a parameter", expected: DType::F32, found: self.var.dtype() }.into());
+            return Err(Error::DType {
+                op,
+                argument: "a parameter",
+                expected: DType::F32,
+                found: self.var.dtype(),
+            }
+            .into());
         }
         let buffers = &mut self.buffers;
         with_elements(gradient, |gradient| {
@@ -65,11 +71,18 @@ impl<const BUFFERS: usize> Slot<BUFFERS> {
                     return update(values, gradient, buffers.each_mut().map(Vec::as_mut_slice));
                 }
                 let mut buffers = buffers.each_mut().map(|buffer| buffer.chunks_mut(PART));
-                let parts = values.chunks_mut(PART).zip(gradient.chunks(PART)).map(|(values, gradient)| {
-                    (values, gradient, buffers.each_mut().map(|parts| parts.next().unwrap_or_default()))
-                });
+                let parts =
+                    values.chunks_mut(PART).zip(gradient.chunks(PART)).map(|(values, gradient)| {
+                        (
+                            values,
+                            gradient,
+                            buffers.each_mut().map(|parts| parts.next().unwrap_or_default()),
+                        )
+                    });
                 let parts: Vec<_> = parts.collect();
-                parts.into_par_iter().for_each(|(values, gradient, buffers)| update(values, gradient, buffers));
+                parts
+                    .into_par_iter()
+                    .for_each(|(values, gradient, buffers)| update(values, gradient, buffers));
             })
         })
     }
@@ -91,16 +104,33 @@ impl<const BUFFERS: usize> Slot<BUFFERS> {
         #[cfg(feature = "cuda")]
         if let Some(buffers) = &self.on_device {
             let tensor = |(values, buffer): (Vec<f32>, &str)| {
-                Ok((format!("{}.{buffer}", self.name), Tensor::from_vec(values, self.var.dims(), &Device::Cpu)?))
+                Ok((
+                    format!("{}.{buffer}", self.name),
+                    Tensor::from_vec(values, self.var.dims(), &Device::Cpu)?,
+                ))
             };
-            return buffers.download(self.var.device())?.into_iter().zip(names).map(tensor).collect();
+            return buffers
+                .download(self.var.device())?
+                .into_iter()
+                .zip(names)
+                .map(tensor)
+                .collect();
         }
         let tensor = |values: &Vec<f32>| Tensor::from_slice(values, self.var.dims(), &Device::Cpu);
-        self.buffers.iter().zip(names).map(|(values, buffer)| Ok((format!("{}.{buffer}", self.name), tensor(values)?))).collect()
+        self.buffers
+            .iter()
+            .zip(names)
+            .map(|(values, buffer)| Ok((format!("{}.{buffer}", self.name), tensor(values)?)))
+            .collect()
     }
 
     /// The buffers of this parameter in a state.
-    fn stored(&self, op: &'static str, names: [&str; BUFFERS], state: &[(String, Tensor)]) -> Result<[Vec<f32>; BUFFERS]> {
+    fn stored(
+        &self,
+        op: &'static str,
+        names: [&str; BUFFERS],
+        state: &[(String, Tensor)],
+    ) -> Result<[Vec<f32>; BUFFERS]> {
         let mut buffers = std::array::from_fn(|_| Vec::new());
         for (values, buffer) in buffers.iter_mut().zip(names) {
             let name = format!("{}.{buffer}", self.name);
@@ -109,7 +139,10 @@ impl<const BUFFERS: usize> Slot<BUFFERS> {
                 return Err(Error::Parameter {
                     op,
                     parameter: "the loaded state",
-                    expected: format!("`{name}` of shape {:?} and type F32, like the parameter", self.var.dims()),
+                    expected: format!(
+                        "`{name}` of shape {:?} and type F32, like the parameter",
+                        self.var.dims()
+                    ),
                     found: format!("shape {:?} and type {:?}", found.dims(), found.dtype()),
                 }
                 .into());
@@ -127,7 +160,8 @@ fn load<const BUFFERS: usize>(
     names: [&str; BUFFERS],
     state: &[(String, Tensor)],
 ) -> Result<()> {
-    let stored = slots.iter().map(|slot| slot.stored(op, names, state)).collect::<Result<Vec<_>>>()?;
+    let stored =
+        slots.iter().map(|slot| slot.stored(op, names, state)).collect::<Result<Vec<_>>>()?;
     for (slot, buffers) in slots.iter_mut().zip(stored) {
         slot.buffers = buffers;
         #[cfg(feature = "cuda")]
@@ -144,7 +178,11 @@ fn numbered(vars: Vec<Var>) -> Vec<(String, Var)> {
     floats.enumerate().map(|(number, var)| (number.to_string(), var)).collect()
 }
 
-fn entry<'a>(op: &'static str, name: &str, state: &'a [(String, Tensor)]) -> std::result::Result<&'a Tensor, Error> {
+fn entry<'a>(
+    op: &'static str,
+    name: &str,
+    state: &'a [(String, Tensor)],
+) -> std::result::Result<&'a Tensor, Error> {
     let found = state.iter().find(|(known, _)| known == name).map(|(_, tensor)| tensor);
     found.ok_or_else(|| Error::Parameter {
         op,

@@ -68,7 +68,8 @@ impl Optimizer for Sgd {
     fn step(&mut self, gradients: &GradStore) -> Result<()> {
         let SgdConfig { learning_rate, momentum, weight_decay } = self.config;
         check_rate(OP, learning_rate)?;
-        let [rate, momentum, decay] = [learning_rate, momentum, weight_decay].map(|constant| constant as f32);
+        let [rate, momentum, decay] =
+            [learning_rate, momentum, weight_decay].map(|constant| constant as f32);
         for slot in &mut self.slots {
             let Some(gradient) = gradients.get(&slot.var) else { continue };
             #[cfg(feature = "cuda")]
@@ -76,7 +77,9 @@ impl Optimizer for Sgd {
                 super::cuda::sgd(buffers, var, gradient, rate, momentum, decay)?;
                 continue;
             }
-            slot.update(OP, gradient, |values, gradient, [velocity]| descend(values, gradient, velocity, rate, momentum, decay))?;
+            slot.update(OP, gradient, |values, gradient, [velocity]| {
+                descend(values, gradient, velocity, rate, momentum, decay)
+            })?;
         }
         Ok(())
     }

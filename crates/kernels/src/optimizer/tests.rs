@@ -8,7 +8,11 @@ fn sgd_config(momentum: f64, weight_decay: f64) -> SgdConfig {
 }
 
 /// A step with the given learning rate.
-fn stepped(optimizer: &mut impl Optimizer, gradients: &GradStore, learning_rate: f64) -> Result<()> {
+fn stepped(
+    optimizer: &mut impl Optimizer,
+    gradients: &GradStore,
+    learning_rate: f64,
+) -> Result<()> {
     optimizer.set_learning_rate(learning_rate);
     optimizer.step(gradients)
 }
@@ -61,11 +65,13 @@ fn a_resumed_optimizer_goes_on_to_the_same_bits() {
         let p = Var::from_slice(&start, 5, &Device::Cpu).unwrap();
         let q = Var::from_slice(&start, 5, &Device::Cpu).unwrap();
         let vars = || (vec![("p".to_owned(), p.clone())], vec![("q".to_owned(), q.clone())]);
-        let (mut sgd, mut adam) = (Sgd::named(vars().0, sgd_config(0.9, 0.1)), Adam::named(vars().1, 0.0));
+        let (mut sgd, mut adam) =
+            (Sgd::named(vars().0, sgd_config(0.9, 0.1)), Adam::named(vars().1, 0.0));
         for step in 0..6 {
             if break_after == Some(step) {
                 let (sgd_state, adam_state) = (sgd.state().unwrap(), adam.state().unwrap());
-                (sgd, adam) = (Sgd::named(vars().0, sgd_config(0.9, 0.1)), Adam::named(vars().1, 0.0));
+                (sgd, adam) =
+                    (Sgd::named(vars().0, sgd_config(0.9, 0.1)), Adam::named(vars().1, 0.0));
                 sgd.load_state(&sgd_state).unwrap();
                 adam.load_state(&adam_state).unwrap();
             }
@@ -94,9 +100,11 @@ fn a_state_of_other_parameters_is_an_error_that_changes_nothing() {
     let mut adam = Adam::named(vars(), 0.0);
     stepped(&mut adam, &gradients(&p, &[1.0, 2.0]), 0.1).unwrap();
     let before = adam.state().unwrap();
-    for (at, value) in
-        [(4, Tensor::new(1.5f32, &Device::Cpu)), (4, Tensor::new(-1f32, &Device::Cpu)), (0, Tensor::new(1f32, &Device::Cpu))]
-    {
+    for (at, value) in [
+        (4, Tensor::new(1.5f32, &Device::Cpu)),
+        (4, Tensor::new(-1f32, &Device::Cpu)),
+        (0, Tensor::new(1f32, &Device::Cpu)),
+    ] {
         let mut state = before.clone();
         state[at].1 = value.unwrap();
         assert!(adam.load_state(&state).is_err());
@@ -118,10 +126,12 @@ fn large_parameters_are_shared_out_between_threads() {
             stepped(&mut adam, &gradients(&q, &g), 0.1).unwrap();
         }
         // The same as for a small parameter: the tail of a part is not skipped.
-        let small = Var::from_vec(values(3 * PART, 1)[3 * PART - 5..].to_vec(), 5, &Device::Cpu).unwrap();
+        let small =
+            Var::from_vec(values(3 * PART, 1)[3 * PART - 5..].to_vec(), 5, &Device::Cpu).unwrap();
         let mut alone = Sgd::named(vec![("p".into(), small.clone())], sgd_config(0.9, 0.01));
         for step in 0..2 {
-            stepped(&mut alone, &gradients(&small, &values(3 * PART, step)[3 * PART - 5..]), 0.1).unwrap();
+            stepped(&mut alone, &gradients(&small, &values(3 * PART, step)[3 * PART - 5..]), 0.1)
+                .unwrap();
         }
         assert_eq!(wide(&p)[3 * PART - 5..], wide(&small));
         vec![p.as_tensor().clone(), q.as_tensor().clone()]
@@ -132,7 +142,12 @@ fn large_parameters_are_shared_out_between_threads() {
 fn views_of_a_parameter_see_the_step() {
     let p = var(&[4], 1);
     let view = p.as_tensor().detach();
-    stepped(&mut Sgd::named(vec![("p".into(), p.clone())], sgd_config(0.0, 0.0)), &gradients(&p, &[1.0; 4]), 0.5).unwrap();
+    stepped(
+        &mut Sgd::named(vec![("p".into(), p.clone())], sgd_config(0.0, 0.0)),
+        &gradients(&p, &[1.0; 4]),
+        0.5,
+    )
+    .unwrap();
     assert_eq!(wide(&view), wide(&p));
 }
 
@@ -142,23 +157,31 @@ fn impossible_steps_are_errors() {
     let g = gradients(&p, &[1.0, 1.0]);
     let start = wide(&p);
     for rate in [f64::NAN, f64::INFINITY, -0.1] {
-        assert!(stepped(&mut Sgd::named(vec![("p".into(), p.clone())], sgd_config(0.9, 0.0)), &g, rate).is_err());
+        assert!(
+            stepped(&mut Sgd::named(vec![("p".into(), p.clone())], sgd_config(0.9, 0.0)), &g, rate)
+                .is_err()
+        );
         assert!(stepped(&mut Adam::named(vec![("p".into(), p.clone())], 0.0), &g, rate).is_err());
     }
     assert_eq!(wide(&p), start);
     let wrong = Var::zeros(2, DType::F64, &Device::Cpu).unwrap();
     let g = wrong.sqr().unwrap().sum_all().unwrap().backward().unwrap();
-    let error = stepped(&mut Sgd::named(vec![("p".into(), wrong)], sgd_config(0.9, 0.0)), &g, 0.1).unwrap_err().to_string();
+    let error = stepped(&mut Sgd::named(vec![("p".into(), wrong)], sgd_config(0.9, 0.0)), &g, 0.1)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("a parameter holds F64"), "{error}");
 }
 
 /// The weights of a candle layer after some steps of `optimizer` towards outputs of zero.
 fn of_a_candle_layer<O: Optimizer>(config: O::Config) -> Vec<f64> {
     let map = VarMap::new();
-    let layer = candle_nn::linear(5, 3, VarBuilder::from_varmap(&map, DType::F32, &Device::Cpu)).unwrap();
+    let layer =
+        candle_nn::linear(5, 3, VarBuilder::from_varmap(&map, DType::F32, &Device::Cpu)).unwrap();
     let start = Tensor::from_vec(values(15, 1), (3, 5), &Device::Cpu).unwrap();
     map.data().lock().unwrap()["weight"].set(&start).unwrap();
-    map.data().lock().unwrap()["bias"].set(&Tensor::new(&[0.5f32, -0.25, 1.0], &Device::Cpu).unwrap()).unwrap();
+    map.data().lock().unwrap()["bias"]
+        .set(&Tensor::new(&[0.5f32, -0.25, 1.0], &Device::Cpu).unwrap())
+        .unwrap();
     let mut optimizer = O::new(map.all_vars(), config).unwrap();
     let x = Tensor::from_vec(values(20, 2), (4, 5), &Device::Cpu).unwrap();
     let loss = || layer.forward(&x).unwrap().sqr().unwrap().mean_all().unwrap();
@@ -187,7 +210,12 @@ fn layers_of_candle_are_trained_as_by_its_own_optimizers() {
 #[test]
 fn integers_of_a_network_are_left_alone() {
     let (p, steps) = (var(&[2], 1), Var::new(&[3u32], &Device::Cpu).unwrap());
-    let mut sgd = Sgd::new(vec![steps, p.clone()], SgdConfig { learning_rate: 0.5, ..sgd_config(0.9, 0.0) }).unwrap();
+    let mut sgd =
+        Sgd::new(vec![steps, p.clone()], SgdConfig { learning_rate: 0.5, ..sgd_config(0.9, 0.0) })
+            .unwrap();
     sgd.step(&gradients(&p, &[1.0, 1.0])).unwrap();
-    assert_eq!(sgd.state().unwrap().iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["0.momentum"]);
+    assert_eq!(
+        sgd.state().unwrap().iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+        ["0.momentum"]
+    );
 }

@@ -41,7 +41,8 @@ impl Pair {
     /// is that of the cosine.
     pub(super) fn shares(&self, gradient: f32) -> (f32, [f32; 2]) {
         let across = (f64::from(gradient) / (self.first * self.second)) as f32;
-        let along = [self.first, self.second].map(|norm| (f64::from(gradient) * self.cosine / (norm * norm)) as f32);
+        let along = [self.first, self.second]
+            .map(|norm| (f64::from(gradient) * self.cosine / (norm * norm)) as f32);
         (across, along)
     }
 }
@@ -60,7 +61,11 @@ impl PairCosine {
 
     fn pair(&self, first: &[f32], second: &[f32]) -> Option<Pair> {
         let mut sums = Sums::new();
-        for ((center, first), second) in self.center.iter().zip(first.chunks_exact(self.area)).zip(second.chunks_exact(self.area))
+        for ((center, first), second) in self
+            .center
+            .iter()
+            .zip(first.chunks_exact(self.area))
+            .zip(second.chunks_exact(self.area))
         {
             add_products(&mut sums, first, second, *center);
         }
@@ -86,7 +91,13 @@ impl PairCosine {
                 for (channel, center) in self.center.iter().enumerate() {
                     let plane = channel * self.area..(channel + 1) * self.area;
                     let into = [&mut into_first[plane.clone()], &mut into_second[plane.clone()]];
-                    channel_gradients(into, [&first[plane.clone()], &second[plane]], *center, across, along);
+                    channel_gradients(
+                        into,
+                        [&first[plane.clone()], &second[plane]],
+                        *center,
+                        across,
+                        along,
+                    );
                 }
             });
     }
@@ -120,7 +131,8 @@ impl CustomOp1 for PairCosine {
 
     fn cpu_fwd(&self, features: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (first, second) = contiguous(features, layout)?.split_at(self.pairs * self.length());
-        let pairs = first.par_chunks_exact(self.length()).zip(second.par_chunks_exact(self.length()));
+        let pairs =
+            first.par_chunks_exact(self.length()).zip(second.par_chunks_exact(self.length()));
         let cosine = |(first, second)| self.pair(first, second).map_or(0.0, |pair| pair.cosine());
         let cosines: Vec<f32> = pairs.map(cosine).collect();
         Ok((CpuStorage::F32(cosines), Shape::from(self.pairs)))
@@ -130,7 +142,9 @@ impl CustomOp1 for PairCosine {
         with_elements(features, |values| {
             with_elements(gradient, |gradient| {
                 // SAFETY: the pairs cover both halves, and every channel's part of them is written.
-                let (input, ()) = unsafe { written(values.len(), |input| self.gradients(values, gradient, input)) };
+                let (input, ()) = unsafe {
+                    written(values.len(), |input| self.gradients(values, gradient, input))
+                };
                 Tensor::from_vec(input, features.dims(), &Device::Cpu).map(Some)
             })
         })

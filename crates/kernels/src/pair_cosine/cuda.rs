@@ -2,7 +2,8 @@
 //! reuse the norms.
 
 use crate::cuda::launch::{
-    Held, Module, Stored, by_type, dtype, grid, launch, module, not_on_the_cpu, over, room, size, stretches, tensor, view, width,
+    Held, Module, Stored, by_type, dtype, grid, launch, module, not_on_the_cpu, over, room, size,
+    stretches, tensor, view, width,
 };
 use candle_core::cuda::CudaStorage;
 use candle_core::cuda::cudarc::driver::CudaSlice;
@@ -38,7 +39,11 @@ struct PairCosine {
 }
 
 impl PairCosine {
-    fn forward<T: Stored>(&self, features: &CudaStorage, layout: &Layout) -> Result<CudaSlice<f32>> {
+    fn forward<T: Stored>(
+        &self,
+        features: &CudaStorage,
+        layout: &Layout,
+    ) -> Result<CudaSlice<f32>> {
         let Self { pairs, area, length, .. } = *self;
         let device = &features.device;
         let center = Held::new(&self.center);
@@ -63,7 +68,8 @@ impl PairCosine {
     fn backward<T: Stored>(&self, features: &Tensor, gradient: &Tensor) -> Result<Tensor> {
         let Self { pairs, area, length, .. } = *self;
         let width = width(area, &[features.layout()]);
-        let (values, center, gradient) = (Held::new(features), Held::new(&self.center), Held::new(gradient));
+        let (values, center, gradient) =
+            (Held::new(features), Held::new(&self.center), Held::new(gradient));
         let device = values.device()?;
         let found = self.found.get().expect("the forward pass came first").slice(..);
         let packs = pairs * length / width;
@@ -88,7 +94,10 @@ impl CustomOp1 for PairCosine {
 
     fn cuda_fwd(&self, features: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
         let cosine = by_type!(dtype(features), T => self.forward::<T>(features, layout)?);
-        Ok((CudaStorage::wrap_cuda_slice(cosine, features.device.clone()), Shape::from(self.pairs as usize)))
+        Ok((
+            CudaStorage::wrap_cuda_slice(cosine, features.device.clone()),
+            Shape::from(self.pairs as usize),
+        ))
     }
 
     fn bwd(&self, features: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {

@@ -26,7 +26,9 @@ impl MixedPairCosine {
         same_kind(OP, &[("center", center)])?;
         has_shape(OP, "center", center, &[sizes.channels])?;
         let center = with_elements(center, |center| {
-            let of = |chunk: usize| std::array::from_fn(|lane| center.get(chunk * CHUNK + lane).copied().unwrap_or(0.0));
+            let of = |chunk: usize| {
+                std::array::from_fn(|lane| center.get(chunk * CHUNK + lane).copied().unwrap_or(0.0))
+            };
             Ok((0..sizes.chunks()).map(of).collect())
         })?;
         Ok(Self { sizes, center })
@@ -34,7 +36,8 @@ impl MixedPairCosine {
 
     fn pair(&self, first: &[u16], second: &[u16]) -> Option<Pair> {
         let mut totals = [0.0; 3];
-        let planes = first.chunks_exact(self.sizes.plane()).zip(second.chunks_exact(self.sizes.plane()));
+        let planes =
+            first.chunks_exact(self.sizes.plane()).zip(second.chunks_exact(self.sizes.plane()));
         for ((first, second), center) in planes.zip(&self.center) {
             add_products(&mut totals, first, second, center);
         }
@@ -62,7 +65,9 @@ impl MixedPairCosine {
                 let plane = self.sizes.plane();
                 let to = to_first.chunks_exact_mut(plane).zip(to_second.chunks_exact_mut(plane));
                 let of = first.chunks_exact(plane).zip(second.chunks_exact(plane));
-                for (((to_first, to_second), (first, second)), center) in to.zip(of).zip(&self.center) {
+                for (((to_first, to_second), (first, second)), center) in
+                    to.zip(of).zip(&self.center)
+                {
                     chunk_gradients([to_first, to_second], [first, second], center, across, along);
                 }
             });
@@ -111,8 +116,11 @@ impl CustomOp1 for MixedPairCosine {
     fn cpu_fwd(&self, features: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
         let features: &[u16] = bytemuck::cast_slice(features.as_slice::<half::bf16>()?);
         let (first, second) = self.halves(features);
-        let pairs = first.par_chunks_exact(self.sizes.image()).zip(second.par_chunks_exact(self.sizes.image()));
-        let cosines: Vec<f32> = pairs.map(|(x, y)| self.pair(x, y).map_or(0.0, |pair| pair.cosine())).collect();
+        let pairs = first
+            .par_chunks_exact(self.sizes.image())
+            .zip(second.par_chunks_exact(self.sizes.image()));
+        let cosines: Vec<f32> =
+            pairs.map(|(x, y)| self.pair(x, y).map_or(0.0, |pair| pair.cosine())).collect();
         let count = cosines.len();
         Ok((CpuStorage::F32(cosines), Shape::from(count)))
     }
@@ -121,7 +129,8 @@ impl CustomOp1 for MixedPairCosine {
         let input = with_numbers(features, |features| {
             with_elements(gradient, |gradient| {
                 // SAFETY: the pairs cover both halves, and every chunk's part of them is written.
-                Ok(unsafe { written(features.len(), |to| self.gradients(features, gradient, to)) }.0)
+                Ok(unsafe { written(features.len(), |to| self.gradients(features, gradient, to)) }
+                    .0)
             })
         })?;
         self.sizes.tensor(input).map(Some)

@@ -46,7 +46,10 @@ fn check_pairs(sizes: &[usize; 4]) -> std::result::Result<(), Error> {
     if sizes[0].is_multiple_of(2) {
         return Ok(());
     }
-    let (expected, found) = ("an even number of images, the first of all pairs and then the second".into(), sizes.to_vec());
+    let (expected, found) = (
+        "an even number of images, the first of all pairs and then the second".into(),
+        sizes.to_vec(),
+    );
     let remedy = "give both images of every pair";
     Err(Error::Shape { op: OP, argument: "features", expected, found, remedy })
 }

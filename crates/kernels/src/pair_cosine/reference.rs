@@ -2,7 +2,9 @@
 
 pub(super) fn reference(pairs: usize, area: usize, center: &[f64], features: &[f64]) -> Vec<f64> {
     let length = center.len() * area;
-    let vector = |image: usize| -> Vec<f64> { (0..length).map(|i| features[image * length + i] - center[i / area]).collect() };
+    let vector = |image: usize| -> Vec<f64> {
+        (0..length).map(|i| features[image * length + i] - center[i / area]).collect()
+    };
     (0..pairs)
         .map(|pair| {
             let (u, v) = (vector(pair), vector(pairs + pair));

@@ -25,7 +25,9 @@ proptest! {
 fn an_image_is_like_itself_and_unlike_its_opposite() {
     let x = var(&[1, 2, 4, 4], 1);
     let zero = Tensor::zeros(2, candle_core::DType::F32, &Device::Cpu).unwrap();
-    let cosine = |other: &Tensor| wide(&pair_cosine(&Tensor::cat(&[x.as_tensor(), other], 0).unwrap(), &zero).unwrap())[0];
+    let cosine = |other: &Tensor| {
+        wide(&pair_cosine(&Tensor::cat(&[x.as_tensor(), other], 0).unwrap(), &zero).unwrap())[0]
+    };
     assert!((cosine(&x) - 1.0).abs() < 1e-6);
     assert!((cosine(&x.neg().unwrap()) + 1.0).abs() < 1e-6);
     assert_eq!(cosine(&x.zeros_like().unwrap()), 0.0);
@@ -45,12 +47,17 @@ fn features_that_are_all_at_the_center_have_no_direction_and_no_gradient() {
 
 #[test]
 fn scales_cancel_and_what_is_not_a_number_shows() {
-    let (x, center) = (var(&[4, 2, 3, 3], 1), Tensor::zeros(2, candle_core::DType::F32, &Device::Cpu).unwrap());
+    let (x, center) =
+        (var(&[4, 2, 3, 3], 1), Tensor::zeros(2, candle_core::DType::F32, &Device::Cpu).unwrap());
     let expected = wide(&pair_cosine(&x, &center).unwrap());
     for factor in [1e-6, 1e6] {
         close(&pair_cosine(&x.affine(factor, 0.0).unwrap(), &center).unwrap(), &expected, 1e-6);
     }
-    assert!(wide(&pair_cosine(&x.affine(f64::NAN, 0.0).unwrap(), &center).unwrap()).iter().all(|y| y.is_nan()));
+    assert!(
+        wide(&pair_cosine(&x.affine(f64::NAN, 0.0).unwrap(), &center).unwrap())
+            .iter()
+            .all(|y| y.is_nan())
+    );
 }
 
 #[test]

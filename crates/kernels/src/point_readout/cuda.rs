@@ -2,7 +2,8 @@
 //! converted to that layout first.
 
 use crate::cuda::launch::{
-    Held, Module, Stored, blocks_of, by_type, dtype, launch, module, not_on_the_cpu, over, room, size, tensor, view,
+    Held, Module, Stored, blocks_of, by_type, dtype, launch, module, not_on_the_cpu, over, room,
+    size, tensor, view,
 };
 use crate::cuda::layout::transposed;
 use crate::cuda::{FEATURE_CHANNELS, FEATURE_COLUMNS};
@@ -18,13 +19,18 @@ const WEIGHTS: u32 = 128;
 
 /// [`crate::point_readout`] for checked arguments; computed in f32 whatever the type of the
 /// features.
-pub(super) fn point_readout(features: &Tensor, positions: &Tensor, weights: &Tensor) -> Result<Tensor> {
+pub(super) fn point_readout(
+    features: &Tensor,
+    positions: &Tensor,
+    weights: &Tensor,
+) -> Result<Tensor> {
     let (batch, channels, height, width) = features.dims4()?;
     let neurons = weights.dim(0)?;
     size(OP, "features", features.elem_count())?;
     size(OP, "weights", weights.elem_count())?;
     size(OP, "positions", (batch * neurons).saturating_mul(WARP as usize))?;
-    let [batch, channels, height, width, neurons] = [batch, channels, height, width, neurons].map(|size| size as u32);
+    let [batch, channels, height, width, neurons] =
+        [batch, channels, height, width, neurons].map(|size| size as u32);
     let op = PointReadout { batch, channels, height, width, neurons };
     features.contiguous()?.apply_op3(&positions.contiguous()?, &weights.contiguous()?, op)
 }
@@ -38,7 +44,11 @@ struct PointReadout {
 }
 
 impl PointReadout {
-    fn channels_last<T: Stored>(&self, device: &CudaDevice, features: &CudaView<T>) -> Result<CudaSlice<T>> {
+    fn channels_last<T: Stored>(
+        &self,
+        device: &CudaDevice,
+        features: &CudaView<T>,
+    ) -> Result<CudaSlice<T>> {
         transposed(device, features, self.batch, self.channels, self.height * self.width)
     }
 
@@ -70,7 +80,8 @@ impl PointReadout {
         gradient: &Tensor,
     ) -> Result<[Option<Tensor>; 3]> {
         let Self { batch, channels, height, width, neurons } = *self;
-        let (values, points, rows, gs) = (Held::new(features), Held::new(positions), Held::new(weights), Held::new(gradient));
+        let (values, points, rows, gs) =
+            (Held::new(features), Held::new(positions), Held::new(weights), Held::new(gradient));
         let device = values.device()?;
         let count = batch * neurons;
         let wanted = [features, positions, weights].map(Tensor::track_op);
@@ -80,7 +91,10 @@ impl PointReadout {
         };
         let mut found = [None, None, None];
         if wanted[0] {
-            let parts = channels.div_ceil(FEATURE_CHANNELS) * width.div_ceil(FEATURE_COLUMNS) * height * batch;
+            let parts = channels.div_ceil(FEATURE_CHANNELS)
+                * width.div_ceil(FEATURE_COLUMNS)
+                * height
+                * batch;
             let mut into = room::<T>(device, features.elem_count())?;
             // SAFETY: the parameters match `point_readout_features`, whose blocks write exactly the
             // parts of rows.
@@ -142,7 +156,10 @@ impl CustomOp3 for PointReadout {
         let (positions, weights) = (view::<f32>(positions, pl)?, view::<f32>(weights, wl)?);
         let device = &features.device;
         let y = by_type!(dtype(features), T => self.forward::<T>(device, view(features, fl)?, positions, weights)?);
-        Ok((CudaStorage::wrap_cuda_slice(y, device.clone()), Shape::from((self.batch as usize, self.neurons as usize))))
+        Ok((
+            CudaStorage::wrap_cuda_slice(y, device.clone()),
+            Shape::from((self.batch as usize, self.neurons as usize)),
+        ))
     }
 
     fn bwd(

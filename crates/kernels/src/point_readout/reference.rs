@@ -3,7 +3,12 @@
 use super::cpu::PointReadout;
 
 /// Bilinear interpolation as a weighted mean over all pixels, then the linear map, in f64.
-pub(super) fn reference(op: &PointReadout, features: &[f64], positions: &[f64], weights: &[f64]) -> Vec<f64> {
+pub(super) fn reference(
+    op: &PointReadout,
+    features: &[f64],
+    positions: &[f64],
+    weights: &[f64],
+) -> Vec<f64> {
     let hat = |pixel: f64, at: usize| (1.0 - (pixel - at as f64).abs()).max(0.0);
     let mut output = Vec::new();
     for image in 0..op.batch {
@@ -17,8 +22,14 @@ pub(super) fn reference(op: &PointReadout, features: &[f64], positions: &[f64], 
             for channel in 0..op.channels {
                 for y in 0..op.grid.height {
                     for x in 0..op.grid.width {
-                        let feature = features[((image * op.channels + channel) * op.grid.height + y) * op.grid.width + x];
-                        value += weights[neuron * op.channels + channel] * feature * hat(py, y) * hat(px, x);
+                        let feature = features[((image * op.channels + channel) * op.grid.height
+                            + y)
+                            * op.grid.width
+                            + x];
+                        value += weights[neuron * op.channels + channel]
+                            * feature
+                            * hat(py, y)
+                            * hat(px, x);
                     }
                 }
             }

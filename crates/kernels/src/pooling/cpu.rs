@@ -22,12 +22,22 @@ pub(crate) struct Pooling {
 
 impl Pooling {
     /// See [`crate::average_pool`].
-    pub(crate) fn average(x: &Tensor, kernel: usize, stride: usize) -> std::result::Result<Self, Error> {
+    pub(crate) fn average(
+        x: &Tensor,
+        kernel: usize,
+        stride: usize,
+    ) -> std::result::Result<Self, Error> {
         const OP: &str = "average_pool";
-        let [batch, channels, height, width] = checked(OP, x, &[("kernel", kernel), ("stride", stride)])?;
+        let [batch, channels, height, width] =
+            checked(OP, x, &[("kernel", kernel), ("stride", stride)])?;
         if kernel > height.min(width) {
             let expected = format!("at most the image, {height} x {width}");
-            return Err(Error::Parameter { op: OP, parameter: "kernel", expected, found: kernel.to_string() });
+            return Err(Error::Parameter {
+                op: OP,
+                parameter: "kernel",
+                expected,
+                found: kernel.to_string(),
+            });
         }
         let out = ((height - kernel) / stride + 1, (width - kernel) / stride + 1);
         let (planes, dims) = (batch * channels, [batch, channels]);
@@ -40,7 +50,15 @@ impl Pooling {
         let [batch, channels, height, width] = checked(OP, x, &[("factor", factor)])?;
         let out = (height.div_ceil(factor), width.div_ceil(factor));
         let (planes, dims) = (batch * channels, [batch, channels]);
-        Ok(Self { name: OP, planes, dims, size: (height, width), out, kernel: factor, stride: factor })
+        Ok(Self {
+            name: OP,
+            planes,
+            dims,
+            size: (height, width),
+            out,
+            kernel: factor,
+            stride: factor,
+        })
     }
 
     fn plane(&self) -> usize {
@@ -55,9 +73,15 @@ impl Pooling {
         with_elements(gradient, |gradient| {
             let mut input = vec![0.0; self.planes * self.plane()];
             let planes = RUN.div_ceil(self.plane());
-            let parts = input.par_chunks_mut(planes * self.plane()).zip(gradient.par_chunks(planes * self.out_plane()));
+            let parts = input
+                .par_chunks_mut(planes * self.plane())
+                .zip(gradient.par_chunks(planes * self.out_plane()));
             parts.for_each(|(input, gradient)| spread(self, gradient, input));
-            Tensor::from_vec(input, (self.dims[0], self.dims[1], self.size.0, self.size.1), &Device::Cpu)
+            Tensor::from_vec(
+                input,
+                (self.dims[0], self.dims[1], self.size.0, self.size.1),
+                &Device::Cpu,
+            )
         })
     }
 
@@ -95,7 +119,14 @@ vectorized! {
 }
 
 #[inline(always)]
-fn average(p: &Pooling, share: f32, sums: &[f32], output: &mut [f32], kernel: usize, stride: usize) {
+fn average(
+    p: &Pooling,
+    share: f32,
+    sums: &[f32],
+    output: &mut [f32],
+    kernel: usize,
+    stride: usize,
+) {
     let factor = share / kernel as f32;
     for (x, value) in output.iter_mut().enumerate() {
         *value = match sums.get(x * stride..x * stride + kernel) {
@@ -128,7 +159,14 @@ vectorized! {
 }
 
 #[inline(always)]
-fn distribute(p: &Pooling, share: f32, gradient: &[f32], shares: &mut [f32], kernel: usize, stride: usize) {
+fn distribute(
+    p: &Pooling,
+    share: f32,
+    gradient: &[f32],
+    shares: &mut [f32],
+    kernel: usize,
+    stride: usize,
+) {
     let factor = share / kernel as f32;
     shares.fill(0.0);
     for (x, g) in gradient.iter().enumerate() {
@@ -155,9 +193,14 @@ impl CustomOp1 for Pooling {
         let x = contiguous(x, layout)?;
         let mut output = vec![0.0; self.planes * self.out_plane()];
         let planes = RUN.div_ceil(self.plane());
-        let parts = output.par_chunks_mut(planes * self.out_plane()).zip(x.par_chunks(planes * self.plane()));
+        let parts = output
+            .par_chunks_mut(planes * self.out_plane())
+            .zip(x.par_chunks(planes * self.plane()));
         parts.for_each(|(output, x)| pool(self, x, output));
-        Ok((CpuStorage::F32(output), Shape::from((self.dims[0], self.dims[1], self.out.0, self.out.1))))
+        Ok((
+            CpuStorage::F32(output),
+            Shape::from((self.dims[0], self.dims[1], self.out.0, self.out.1)),
+        ))
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {

@@ -1,6 +1,9 @@
 //! Averages over windows on the device: one thread per output, and backward one thread per input.
 
-use crate::cuda::launch::{Held, Module, Stored, by_type, dtype, launch, module, not_on_the_cpu, over, room, size, tensor, view};
+use crate::cuda::launch::{
+    Held, Module, Stored, by_type, dtype, launch, module, not_on_the_cpu, over, room, size, tensor,
+    view,
+};
 use candle_core::cuda::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
@@ -9,14 +12,27 @@ const MODULE: Module = module!("pooling");
 
 /// Windows of `kernel` x `kernel` pixels, `stride` apart, `out` of them along each axis, of a
 /// checked image.
-pub(super) fn pool(name: &'static str, x: &Tensor, out: (usize, usize), kernel: usize, stride: usize) -> Result<Tensor> {
+pub(super) fn pool(
+    name: &'static str,
+    x: &Tensor,
+    out: (usize, usize),
+    kernel: usize,
+    stride: usize,
+) -> Result<Tensor> {
     let (batch, channels, height, width) = x.dims4()?;
     // Beyond the image size, window size and stride have no effect.
     let within = |value: usize| value.min(height.max(width)) as u32;
     let planes = size(name, "x", batch * channels)?;
     size(name, "x", x.elem_count())?;
     let sides = [height, width, out.0, out.1].map(|side| side as u32);
-    let op = Pooling { name, dims: [batch, channels], planes, sides, kernel: within(kernel), stride: within(stride) };
+    let op = Pooling {
+        name,
+        dims: [batch, channels],
+        planes,
+        sides,
+        kernel: within(kernel),
+        stride: within(stride),
+    };
     x.contiguous()?.apply_op1(op)
 }
 

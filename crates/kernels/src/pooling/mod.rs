@@ -43,11 +43,20 @@ pub fn average_pool(x: &Tensor, kernel: usize, stride: usize) -> Result<Tensor> 
     x.contiguous()?.apply_op1(op)
 }
 
-fn checked(op: &'static str, x: &Tensor, parameters: &[(&'static str, usize)]) -> std::result::Result<[usize; 4], Error> {
+fn checked(
+    op: &'static str,
+    x: &Tensor,
+    parameters: &[(&'static str, usize)],
+) -> std::result::Result<[usize; 4], Error> {
     stored_kind(op, &[("x", x)], &[])?;
     for (parameter, value) in parameters {
         if *value == 0 {
-            return Err(Error::Parameter { op, parameter, expected: "at least 1".into(), found: "0".into() });
+            return Err(Error::Parameter {
+                op,
+                parameter,
+                expected: "at least 1".into(),
+                found: "0".into(),
+            });
         }
     }
     image_sizes(op, "x", x)

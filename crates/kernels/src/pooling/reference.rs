@@ -8,7 +8,12 @@ pub(super) fn reference(
     partial: bool,
     x: &[f64],
 ) -> Vec<f64> {
-    let starts = |size: usize| (0..size).step_by(stride).filter(|start| partial || start + kernel <= size).collect::<Vec<_>>();
+    let starts = |size: usize| {
+        (0..size)
+            .step_by(stride)
+            .filter(|start| partial || start + kernel <= size)
+            .collect::<Vec<_>>()
+    };
     let mut output = Vec::new();
     for plane in 0..planes {
         for y in starts(h) {

@@ -1,6 +1,8 @@
 use super::reference::reference;
 use super::*;
-use crate::testing::{close, elements, numeric_gradient, same_for_any_threads, scattered, values, var, wide};
+use crate::testing::{
+    close, elements, numeric_gradient, same_for_any_threads, scattered, values, var, wide,
+};
 use candle_core::Device;
 use proptest::prelude::*;
 
@@ -35,7 +37,11 @@ fn views_many_planes_and_blocks_larger_than_the_image() {
         assert_eq!(y.dims(), [5, 7, 4usize.div_ceil(factor), 6usize.div_ceil(factor)]);
     }
     close(&area_pool(&x, usize::MAX).unwrap(), &reference(35, (4, 6), 6, 6, true, &wide(&x)), 1e-6);
-    close(&average_pool(&x, 3, usize::MAX).unwrap(), &reference(35, (4, 6), 3, 100, false, &wide(&x)), 1e-6);
+    close(
+        &average_pool(&x, 3, usize::MAX).unwrap(),
+        &reference(35, (4, 6), 3, 100, false, &wide(&x)),
+        1e-6,
+    );
     let many = var(&[3, 1001, 3, 4], 2);
     close(&area_pool(&many, 2).unwrap(), &reference(3003, (3, 4), 2, 2, true, &wide(&many)), 1e-6);
     same_for_any_threads(|| {
@@ -50,6 +56,16 @@ fn views_many_planes_and_blocks_larger_than_the_image() {
 fn wrong_arguments_are_errors() {
     let x = var(&[1, 1, 3, 3], 1);
     assert!(area_pool(&x, 0).unwrap_err().to_string().contains("factor is 0"));
-    assert!(average_pool(&x, 4, 1).unwrap_err().to_string().contains("kernel is 4, expected at most the image, 3 x 3"));
-    assert!(area_pool(&var(&[3], 1), 2).unwrap_err().to_string().contains("[batch, channels, height, width]"));
+    assert!(
+        average_pool(&x, 4, 1)
+            .unwrap_err()
+            .to_string()
+            .contains("kernel is 4, expected at most the image, 3 x 3")
+    );
+    assert!(
+        area_pool(&var(&[3], 1), 2)
+            .unwrap_err()
+            .to_string()
+            .contains("[batch, channels, height, width]")
+    );
 }

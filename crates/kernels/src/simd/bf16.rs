@@ -137,7 +137,8 @@ mod native {
         unsafe fn store(vector: Avx512, to: *mut u16) {
             // SAFETY: as above.
             unsafe {
-                let rounded = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(vector.0));
+                let rounded =
+                    std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(vector.0));
                 _mm256_storeu_si256(to.cast(), rounded);
             }
         }
@@ -146,7 +147,9 @@ mod native {
         unsafe fn store_pairs(first: Avx512, second: Avx512, to: *mut u16) {
             // SAFETY: as above.
             unsafe {
-                let halves = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second.0, first.0));
+                let halves = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(
+                    second.0, first.0,
+                ));
                 // Lane i of the lower half, then lane i of the upper half.
                 let order: [u16; 32] = const {
                     let mut order = [0; 32];
@@ -178,7 +181,10 @@ mod native {
         unsafe fn add_dot(sum: Avx512, a: __m512i, b: __m512i) -> Avx512 {
             // SAFETY: the caller guarantees the instructions; the bits are the same.
             unsafe {
-                let (a, b) = (std::mem::transmute::<__m512i, __m512bh>(a), std::mem::transmute::<__m512i, __m512bh>(b));
+                let (a, b) = (
+                    std::mem::transmute::<__m512i, __m512bh>(a),
+                    std::mem::transmute::<__m512i, __m512bh>(b),
+                );
                 Avx512(_mm512_dpbf16_ps(sum.0, a, b))
             }
         }

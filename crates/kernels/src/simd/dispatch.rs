@@ -20,8 +20,8 @@ macro_rules! at_level {
     };
 }
 
-/// Compiles the generic kernel `fn name<V: Vector, const ..>(&Arguments)` for every level, as functions
-/// in a module of the same name, from which [`instance!`] selects.
+/// Compiles the generic kernel `fn name<V: Vector, const ..>(&Arguments)` for every level, as
+/// functions in a module of the same name, from which [`instance!`] selects.
 macro_rules! compiled_for_each {
     ($name:ident, $arguments:ty $(, $constant:ident)*) => {
         mod $name {
@@ -175,4 +175,6 @@ macro_rules! vectorized {
     };
 }
 
-pub(crate) use {at_level, bf16_instance, compiled_for_bf16, compiled_for_each, instance, vectorized};
+pub(crate) use {
+    at_level, bf16_instance, compiled_for_bf16, compiled_for_each, instance, vectorized,
+};

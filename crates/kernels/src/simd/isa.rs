@@ -82,11 +82,12 @@ impl Isa {
     /// The active level: the one selected by `BRAINPRIOR_SIMD`, or the best.
     ///
     /// # Errors
-    /// Returns [`Error::Simd`] if the variable has an unknown level or one that this processor does not
-    /// have. Every operation checks this with its other arguments before it computes.
+    /// Returns [`Error::Simd`] if the variable has an unknown level or one that this processor does
+    /// not have. Every operation checks this with its other arguments before it computes.
     pub(crate) fn chosen() -> Result<Isa, Error> {
         static CHOSEN: LazyLock<Result<Isa, Error>> = LazyLock::new(|| {
-            let setting = std::env::var_os(SETTING).map(|setting| setting.to_string_lossy().into_owned());
+            let setting =
+                std::env::var_os(SETTING).map(|setting| setting.to_string_lossy().into_owned());
             choose(setting.as_deref(), &Isa::available().collect::<Vec<_>>())
         });
         CHOSEN.clone()
@@ -138,10 +139,12 @@ impl Isa {
 fn choose(setting: Option<&str>, available: &[Isa]) -> Result<Isa, Error> {
     match setting {
         None => Ok(available[0]),
-        Some(name) => available.iter().copied().find(|isa| isa.name() == name).ok_or_else(|| Error::Simd {
-            found: name.to_owned(),
-            available: available.iter().map(|isa| isa.name()).collect::<Vec<_>>().join(", "),
-        }),
+        Some(name) => {
+            available.iter().copied().find(|isa| isa.name() == name).ok_or_else(|| Error::Simd {
+                found: name.to_owned(),
+                available: available.iter().map(|isa| isa.name()).collect::<Vec<_>>().join(", "),
+            })
+        }
     }
 }
 

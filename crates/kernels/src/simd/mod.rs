@@ -33,7 +33,9 @@ mod x86;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use bf16::Native;
 pub(crate) use bf16::{Bf16, Emulated, narrow, widen};
-pub(crate) use dispatch::{at_level, bf16_instance, compiled_for_bf16, compiled_for_each, instance, vectorized};
+pub(crate) use dispatch::{
+    at_level, bf16_instance, compiled_for_bf16, compiled_for_each, instance, vectorized,
+};
 pub(crate) use isa::Isa;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use neon::Neon;

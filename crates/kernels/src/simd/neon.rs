@@ -105,10 +105,15 @@ impl Vector for Neon {
                     let (even, odd) = (vtrn1q_f32(a, b), vtrn2q_f32(a, b));
                     let (even_below, odd_below) = (vtrn1q_f32(c, d), vtrn2q_f32(c, d));
                     let pairs = |first: float32x4_t, second: float32x4_t| {
-                        let (first, second) = (vreinterpretq_f64_f32(first), vreinterpretq_f64_f32(second));
-                        [vreinterpretq_f32_f64(vtrn1q_f64(first, second)), vreinterpretq_f32_f64(vtrn2q_f64(first, second))]
+                        let (first, second) =
+                            (vreinterpretq_f64_f32(first), vreinterpretq_f64_f32(second));
+                        [
+                            vreinterpretq_f32_f64(vtrn1q_f64(first, second)),
+                            vreinterpretq_f32_f64(vtrn2q_f64(first, second)),
+                        ]
                     };
-                    let ([first, third], [second, fourth]) = (pairs(even, even_below), pairs(odd, odd_below));
+                    let ([first, third], [second, fourth]) =
+                        (pairs(even, even_below), pairs(odd, odd_below));
                     for (i, line) in [first, second, third, fourth].into_iter().enumerate() {
                         vst1q_f32(to.add((column + i) * to_stride + row), line);
                     }

@@ -112,11 +112,16 @@ fn all_tests_of_operations_pass_at_every_level() {
 #[test]
 fn operations_refuse_a_level_that_the_processor_does_not_have() {
     const CHILD: &str = "simd::tests::operations_refuse_a_level_that_the_processor_does_not_have";
-    let x = candle_core::Tensor::ones((1, 1, 4, 4), candle_core::DType::F32, &candle_core::Device::Cpu).unwrap();
+    let x =
+        candle_core::Tensor::ones((1, 1, 4, 4), candle_core::DType::F32, &candle_core::Device::Cpu)
+            .unwrap();
     let pooled = crate::area_pool(&x, 2);
     if std::env::var("BRAINPRIOR_SIMD").is_ok_and(|setting| setting == "unheard-of") {
         let error = pooled.unwrap_err().to_string();
-        assert!(error.contains("BRAINPRIOR_SIMD is \"unheard-of\"") && error.contains("portable"), "{error}");
+        assert!(
+            error.contains("BRAINPRIOR_SIMD is \"unheard-of\"") && error.contains("portable"),
+            "{error}"
+        );
         return;
     }
     pooled.unwrap();

@@ -93,9 +93,11 @@ impl Vector for Portable {
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, sum: Self) -> Self {
         // Without hardware support a fused multiply-add is a slow library call.
-        Self(std::array::from_fn(|i| match cfg!(any(target_arch = "aarch64", target_feature = "fma")) {
-            true => self.0[i].mul_add(factor.0[i], sum.0[i]),
-            false => self.0[i] * factor.0[i] + sum.0[i],
+        Self(std::array::from_fn(|i| {
+            match cfg!(any(target_arch = "aarch64", target_feature = "fma")) {
+                true => self.0[i].mul_add(factor.0[i], sum.0[i]),
+                false => self.0[i] * factor.0[i] + sum.0[i],
+            }
         }))
     }
 

@@ -43,8 +43,13 @@ impl Vector for Avx512 {
     unsafe fn load_every_second(from: *const f32) -> Self {
         // SAFETY: the caller guarantees the instructions and the pointer.
         unsafe {
-            let index = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 17, 19, 21, 23, 25, 27, 29, 31);
-            Self(_mm512_permutex2var_ps(_mm512_loadu_ps(from), index, _mm512_loadu_ps(from.add(15))))
+            let index =
+                _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 17, 19, 21, 23, 25, 27, 29, 31);
+            Self(_mm512_permutex2var_ps(
+                _mm512_loadu_ps(from),
+                index,
+                _mm512_loadu_ps(from.add(15)),
+            ))
         }
     }
 
@@ -140,7 +145,11 @@ impl Vector for Avx2 {
         // SAFETY: the caller guarantees the instructions and the pointer.
         unsafe {
             // Floats 0 2 8 10 | 4 6 12 14, then their pairs in order.
-            let mixed = _mm256_shuffle_ps(_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(7)), 0b11_01_10_00);
+            let mixed = _mm256_shuffle_ps(
+                _mm256_loadu_ps(from),
+                _mm256_loadu_ps(from.add(7)),
+                0b11_01_10_00,
+            );
             Self(_mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(mixed), 0b11_01_10_00)))
         }
     }
@@ -197,8 +206,14 @@ impl Vector for Avx2 {
             };
             let (upper, lower) = (quad(0), quad(4));
             for i in 0..4 {
-                _mm256_storeu_ps(to.add(i * to_stride), _mm256_permute2f128_ps(upper[i], lower[i], 0x20));
-                _mm256_storeu_ps(to.add((i + 4) * to_stride), _mm256_permute2f128_ps(upper[i], lower[i], 0x31));
+                _mm256_storeu_ps(
+                    to.add(i * to_stride),
+                    _mm256_permute2f128_ps(upper[i], lower[i], 0x20),
+                );
+                _mm256_storeu_ps(
+                    to.add((i + 4) * to_stride),
+                    _mm256_permute2f128_ps(upper[i], lower[i], 0x31),
+                );
             }
         }
     }

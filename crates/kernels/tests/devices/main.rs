@@ -18,7 +18,10 @@ fn device(test: &str) -> Option<Device> {
         Err(error) => {
             // The first line only, since a backtrace may follow.
             let error = error.to_string();
-            println!("{test}: skipped, no CUDA device: {}", error.lines().next().unwrap_or_default());
+            println!(
+                "{test}: skipped, no CUDA device: {}",
+                error.lines().next().unwrap_or_default()
+            );
         }
     }
     #[cfg(not(feature = "cuda"))]
@@ -38,6 +41,9 @@ fn close(what: &str, found: &Tensor, expected: &Tensor, tolerance: f32) {
     let scale = expected.iter().fold(f32::MIN_POSITIVE, |largest, value| largest.max(value.abs()));
     for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
         // Not `>`, which is false for NaN.
-        assert!((found - expected).abs() <= tolerance * scale, "{what}, element {index}: {found}, expected {expected}");
+        assert!(
+            (found - expected).abs() <= tolerance * scale,
+            "{what}, element {index}: {found}, expected {expected}"
+        );
     }
 }

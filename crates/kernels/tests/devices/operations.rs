@@ -24,8 +24,12 @@ fn values(case: &Case) -> Vec<Vec<f32>> {
     let draw = |argument: &cases::Argument| {
         let count: usize = argument.shape.iter().product();
         // Representable as bf16, so that storing them as bf16 is exact.
-        let round = |value: f32| f32::from_bits(value.to_bits() & if argument.stored { 0xffff_0000 } else { !0 });
-        (0..count).map(|_| round(generator.random_range(argument.range.0..argument.range.1))).collect()
+        let round = |value: f32| {
+            f32::from_bits(value.to_bits() & if argument.stored { 0xffff_0000 } else { !0 })
+        };
+        (0..count)
+            .map(|_| round(generator.random_range(argument.range.0..argument.range.1)))
+            .collect()
     };
     case.arguments.iter().map(draw).collect()
 }
@@ -35,7 +39,9 @@ fn formed(tensor: &Tensor, form: Form, stored: bool) -> Result<Tensor> {
         Form::Plain => Ok(tensor.clone()),
         Form::Stored if stored => tensor.to_dtype(DType::BF16),
         Form::Stored => Ok(tensor.clone()),
-        Form::Parts => Tensor::cat(&[&tensor.narrow(0, 0, 1)?, tensor], 0)?.narrow(0, 1, tensor.dim(0)?),
+        Form::Parts => {
+            Tensor::cat(&[&tensor.narrow(0, 0, 1)?, tensor], 0)?.narrow(0, 1, tensor.dim(0)?)
+        }
         Form::Transposed if tensor.rank() >= 2 => {
             let last = tensor.rank() - 1;
             tensor.transpose(last - 1, last)?.contiguous()?.transpose(last - 1, last)
@@ -44,9 +50,14 @@ fn formed(tensor: &Tensor, form: Form, stored: bool) -> Result<Tensor> {
     }
 }
 
-/// Results and gradients of `sum(direction * result)` with respect to the learned arguments, as f32.
+/// Results and gradients of `sum(direction * result)` with respect to the learned arguments, as
+/// f32.
 fn run(case: &Case, values: &[Vec<f32>], device: &Device, form: Form) -> Result<Vec<Tensor>> {
-    let vars = case.arguments.iter().zip(values).map(|(a, v)| Var::from_slice(v, a.shape.as_slice(), device));
+    let vars = case
+        .arguments
+        .iter()
+        .zip(values)
+        .map(|(a, v)| Var::from_slice(v, a.shape.as_slice(), device));
     let vars = vars.collect::<Result<Vec<Var>>>()?;
     let arguments = case.arguments.iter().zip(&vars).map(|(argument, var)| {
         let formed = formed(var.as_tensor(), form, argument.stored)?;
@@ -71,7 +82,11 @@ fn run(case: &Case, values: &[Vec<f32>], device: &Device, form: Form) -> Result<
     for (argument, var) in case.arguments.iter().zip(&vars) {
         match gradients.get(var) {
             Some(gradient) => found.push(gradient.clone()),
-            None => assert!(!argument.learned, "{}: no gradient of an argument that is learned", case.name),
+            None => assert!(
+                !argument.learned,
+                "{}: no gradient of an argument that is learned",
+                case.name
+            ),
         }
     }
     Ok(found)
@@ -79,7 +94,8 @@ fn run(case: &Case, values: &[Vec<f32>], device: &Device, form: Form) -> Result<
 
 fn direction(like: &Tensor, device: &Device) -> Result<Tensor> {
     let mut generator = ChaCha8Rng::seed_from_u64(11);
-    let values: Vec<f32> = (0..like.elem_count()).map(|_| generator.random_range(-1.0f32..1.0)).collect();
+    let values: Vec<f32> =
+        (0..like.elem_count()).map(|_| generator.random_range(-1.0f32..1.0)).collect();
     Tensor::from_vec(values, like.dims(), device)
 }
 
@@ -113,13 +129,19 @@ fn the_cpus_gradients_are_the_slopes_along_their_own_direction() {
             let step = 0.02 / norm.max(0.1);
             let moved = |by: f64| {
                 let mut values = start.clone();
-                values[at].iter_mut().zip(&gradient).for_each(|(value, g)| *value += (by * f64::from(*g)) as f32);
+                values[at]
+                    .iter_mut()
+                    .zip(&gradient)
+                    .for_each(|(value, g)| *value += (by * f64::from(*g)) as f32);
                 objective(case, &values)
             };
             let slope = (moved(step) - moved(-step)) / (2.0 * step);
             let expected = norm * norm;
             let (name, tolerance) = (&case.name, 0.02 * expected + 2e-3);
-            assert!((slope - expected).abs() <= tolerance, "{name}, argument {at}: slope {slope}, gradient {expected}");
+            assert!(
+                (slope - expected).abs() <= tolerance,
+                "{name}, argument {at}: slope {slope}, gradient {expected}"
+            );
         }
     }
 }
@@ -135,11 +157,19 @@ fn the_device_computes_what_the_cpu_does() {
             let tolerance = if form == Form::Stored { 1.5e-2 } else { case.tolerance };
             assert_eq!(found.len(), expected.len(), "{}", case.name);
             for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
-                close(&format!("{} {form:?}, result or gradient {index}", case.name), found, expected, tolerance);
+                close(
+                    &format!("{} {form:?}, result or gradient {index}", case.name),
+                    found,
+                    expected,
+                    tolerance,
+                );
             }
             let again = run(&case, &start, &device, form).unwrap();
             for (one, other) in found.iter().zip(&again) {
-                let same = elements(one).iter().map(|x| x.to_bits()).eq(elements(other).iter().map(|x| x.to_bits()));
+                let same = elements(one)
+                    .iter()
+                    .map(|x| x.to_bits())
+                    .eq(elements(other).iter().map(|x| x.to_bits()));
                 assert!(same, "{} {form:?}: different bits in the second run", case.name);
             }
         }
@@ -155,7 +185,9 @@ fn tf32(device: &Device) {
         for case in cases::convolutions() {
             let start = values(&case);
             let expected = run(&case, &start, &Device::Cpu, Form::Plain).unwrap();
-            for (found, expected) in run(&case, &start, device, Form::Plain).unwrap().iter().zip(&expected) {
+            for (found, expected) in
+                run(&case, &start, device, Form::Plain).unwrap().iter().zip(&expected)
+            {
                 close(&format!("{} in TF32", case.name), found, expected, 5e-3);
             }
         }

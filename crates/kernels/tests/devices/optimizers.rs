@@ -9,7 +9,8 @@ use candle_nn::Optimizer;
 const SHAPE: [usize; 2] = [300, 7];
 
 fn values(seed: u32) -> Tensor {
-    let values: Vec<f32> = (0..2100u32).map(|index| ((index * 37 + seed * 101) % 997) as f32 / 500.0 - 1.0).collect();
+    let values: Vec<f32> =
+        (0..2100u32).map(|index| ((index * 37 + seed * 101) % 997) as f32 / 500.0 - 1.0).collect();
     Tensor::from_vec(values, &SHAPE, &Device::Cpu).unwrap()
 }
 

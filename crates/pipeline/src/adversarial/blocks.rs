@@ -1,5 +1,6 @@
-//! The nearest adversarial images, block by block and attack by attack. Each block is a task with its own artifact, and
-//! the results so far are on disk, so that an interrupted run resumes with the next attack.
+//! The nearest adversarial images, block by block and attack by attack. Each block is a task with
+//! its own artifact, and the results so far are on disk, so that an interrupted run resumes with
+//! the next attack.
 
 use super::{BATCH, norm_name};
 use crate::run::{Key, Progress, Record, RunDirectory};
@@ -7,7 +8,8 @@ use anyhow::Result;
 use brainprior_artifact::archive::{self, Archive, Dtype, TensorView};
 use brainprior_artifact::hash;
 use brainprior_robustness::{
-    Classifier, Counts, ImageRecord, LabeledBatch, MinimalPerturbations, Norm, Search, Settings, ensemble,
+    Classifier, Counts, ImageRecord, LabeledBatch, MinimalPerturbations, Norm, Search, Settings,
+    ensemble,
 };
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -68,11 +70,13 @@ pub(crate) struct Blocks<'a> {
 }
 
 impl Blocks<'_> {
-    /// Runs the ensemble on all unfinished blocks. `key` covers the network and the images. Returns the records, or nothing on a dry run.
+    /// Runs the ensemble on all unfinished blocks. `key` covers the network and the images. Returns
+    /// the records, or nothing on a dry run.
     pub(crate) fn measure(&self, key: &Key) -> Result<Option<Vec<Record>>> {
         let Self { run, progress, prefix, labeled, norm, protocol, .. } = *self;
         // Another ensemble gives other results and counts its attacks differently.
-        let attacks: Vec<String> = ensemble(norm, protocol.passes).iter().map(|attack| attack.name()).collect();
+        let attacks: Vec<String> =
+            ensemble(norm, protocol.passes).iter().map(|attack| attack.name()).collect();
         let mut records = Vec::new();
         for (number, first) in (0..labeled.len()).step_by(protocol.block.max(1)).enumerate() {
             let task = format!("{prefix}/{}/block-{number}", norm_name(norm));
@@ -95,7 +99,14 @@ impl Blocks<'_> {
     }
 
     /// Runs the remaining attacks on one block.
-    fn approach(&self, task: &str, path: &Path, key: &str, block: &LabeledBatch, seed: u64) -> Result<()> {
+    fn approach(
+        &self,
+        task: &str,
+        path: &Path,
+        key: &str,
+        block: &LabeledBatch,
+        seed: u64,
+    ) -> Result<()> {
         let Self { progress, model, norm, protocol, .. } = *self;
         let settings = Settings { seed, batch: BATCH };
         let attacks = ensemble(norm, protocol.passes);
@@ -106,7 +117,13 @@ impl Blocks<'_> {
         let mut bar = progress.bar(task, attacks.len() as u64);
         while let Some(attack) = attacks.get(trace.len()) {
             bar.set(trace.len() as u64, attacks.len() as u64, &attack.name());
-            minimal.approach(model, attack.as_ref(), block, search(norm, block.area()), settings)?;
+            minimal.approach(
+                model,
+                attack.as_ref(),
+                block,
+                search(norm, block.area()),
+                settings,
+            )?;
             let passes = minimal.records().iter().map(|record| record.counts.passes()).collect();
             trace.push(After { distances: minimal.distances(block), passes });
             write(path, key, &trace, &minimal, block)?;
@@ -137,7 +154,8 @@ pub(crate) fn read_traced(
     let mut records = Vec::with_capacity(labeled.len());
     let mut whole: Vec<After> = Vec::new();
     for (number, first) in (0..labeled.len()).step_by(block.max(1)).enumerate() {
-        let path = run.folder(&format!("{prefix}/{}/block-{number}", norm_name(norm))).join(NEAREST);
+        let path =
+            run.folder(&format!("{prefix}/{}/block-{number}", norm_name(norm))).join(NEAREST);
         let images: Vec<usize> = (first..labeled.len().min(first + block)).collect();
         let (_, minimal, trace) = read(&path, &labeled.subset(&images), norm)?;
         records.extend(minimal.records().iter().cloned());
@@ -150,24 +168,35 @@ pub(crate) fn read_traced(
     Ok((MinimalPerturbations::restore(norm, records), whole))
 }
 
-fn write(path: &Path, key: &str, trace: &[After], minimal: &MinimalPerturbations, block: &LabeledBatch) -> Result<()> {
+fn write(
+    path: &Path,
+    key: &str,
+    trace: &[After],
+    minimal: &MinimalPerturbations,
+    block: &LabeledBatch,
+) -> Result<()> {
     let mut attacks: Vec<String> = Vec::new();
     let (mut nearest, mut found_by, mut counts) = (Vec::new(), Vec::new(), Vec::new());
     for (index, record) in minimal.records().iter().enumerate() {
         let (pixels, by) = match &record.nearest {
             None => (block.image(index), -1),
             Some((pixels, name)) => {
-                let position = attacks.iter().position(|attack| attack == name).unwrap_or_else(|| {
-                    attacks.push(name.clone());
-                    attacks.len() - 1
-                });
+                let position =
+                    attacks.iter().position(|attack| attack == name).unwrap_or_else(|| {
+                        attacks.push(name.clone());
+                        attacks.len() - 1
+                    });
                 (pixels.as_slice(), position as i32)
             }
         };
         nearest.extend(pixels.iter().flat_map(|value| value.to_le_bytes()));
         found_by.extend((if record.already { -2 } else { by }).to_le_bytes());
         let Counts { queries, gradient_calls, zero_gradients } = record.counts;
-        counts.extend([queries, gradient_calls, zero_gradients].iter().flat_map(|count| (*count as i64).to_le_bytes()));
+        counts.extend(
+            [queries, gradient_calls, zero_gradients]
+                .iter()
+                .flat_map(|count| (*count as i64).to_le_bytes()),
+        );
     }
     let header = Header {
         format: FORMAT.into(),
@@ -179,10 +208,15 @@ fn write(path: &Path, key: &str, trace: &[After], minimal: &MinimalPerturbations
     };
     let [channels, height, width] = block.shape();
     let images = block.len();
-    let after = |value: &dyn Fn(&After) -> Vec<[u8; 4]>| trace.iter().flat_map(value).flatten().collect::<Vec<u8>>();
+    let after = |value: &dyn Fn(&After) -> Vec<[u8; 4]>| {
+        trace.iter().flat_map(value).flatten().collect::<Vec<u8>>()
+    };
     // A distance of -1 means that nothing was found.
-    let distances = after(&|after| after.distances.iter().map(|size| (size.unwrap_or(-1.0) as f32).to_le_bytes()).collect());
-    let passes = after(&|after| after.passes.iter().map(|passes| (*passes as i32).to_le_bytes()).collect());
+    let distances = after(&|after| {
+        after.distances.iter().map(|size| (size.unwrap_or(-1.0) as f32).to_le_bytes()).collect()
+    });
+    let passes =
+        after(&|after| after.passes.iter().map(|passes| (*passes as i32).to_le_bytes()).collect());
     let tensors = [
         ("distances_after", TensorView::new(Dtype::F32, vec![trace.len(), images], &distances)?),
         ("passes_after", TensorView::new(Dtype::I32, vec![trace.len(), images], &passes)?),
@@ -193,7 +227,11 @@ fn write(path: &Path, key: &str, trace: &[After], minimal: &MinimalPerturbations
     Ok(archive::write(path, &header, tensors)?)
 }
 
-fn read(path: &Path, block: &LabeledBatch, norm: Norm) -> Result<(Header, MinimalPerturbations, Vec<After>)> {
+fn read(
+    path: &Path,
+    block: &LabeledBatch,
+    norm: Norm,
+) -> Result<(Header, MinimalPerturbations, Vec<After>)> {
     let file = Archive::read(path, "remove it and run the same command again")?;
     let header: Header = file.header()?;
     let (images, area, [channels, height, width]) = (block.len(), block.area(), block.shape());
@@ -215,10 +253,12 @@ fn read(path: &Path, block: &LabeledBatch, norm: Norm) -> Result<(Header, Minima
     let records = (0..block.len())
         .map(|index| {
             let by = usize::try_from(found_by[index]).ok().and_then(|by| header.attacks.get(by));
-            let [queries, gradient_calls, zero_gradients] = [0, 1, 2].map(|part| counts[3 * index + part] as usize);
+            let [queries, gradient_calls, zero_gradients] =
+                [0, 1, 2].map(|part| counts[3 * index + part] as usize);
             ImageRecord {
                 already: found_by[index] == -2,
-                nearest: by.map(|name| (nearest[index * area..(index + 1) * area].to_vec(), name.clone())),
+                nearest: by
+                    .map(|name| (nearest[index * area..(index + 1) * area].to_vec(), name.clone())),
                 counts: Counts { queries, gradient_calls, zero_gradients },
             }
         })
@@ -238,7 +278,11 @@ mod tests {
 
     impl Classifier for Model {
         fn logits(&self, images: &Tensor) -> candle_core::Result<Tensor> {
-            if self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err() {
+            if self
+                .0
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                .is_err()
+            {
                 candle_core::bail!("switched off");
             }
             let mean = images.flatten_from(1)?.mean_keepdim(1)?;
@@ -248,7 +292,9 @@ mod tests {
 
     #[test]
     fn an_interrupted_block_goes_on_with_the_next_attack() {
-        let pixels = (0..5 * 64).map(|index: usize| 0.3 + 0.1 * ((index % 7) as f32 / 7.0) + if index < 128 { 0.3 } else { 0.0 });
+        let pixels = (0..5 * 64).map(|index: usize| {
+            0.3 + 0.1 * ((index % 7) as f32 / 7.0) + if index < 128 { 0.3 } else { 0.0 }
+        });
         let labeled = LabeledBatch::new(1, 8, 8, pixels.collect(), vec![1, 1, 0, 0, 1]).unwrap();
         let protocol = Protocol { passes: 100, block: 3 };
         let measure = |folder: &Path, calls: usize| {
@@ -280,7 +326,10 @@ mod tests {
         let run = RunDirectory::open(broken.path(), Mode::Run).unwrap();
         let (_, trace) = read_traced(&run, "attack", &labeled, Norm::L2, protocol.block).unwrap();
         assert_eq!(trace.len(), ensemble(Norm::L2, protocol.passes).len());
-        assert!(trace.iter().all(|after| after.distances.len() == 5 && after.passes.iter().all(|passes| *passes <= 100)));
+        assert!(
+            trace.iter().all(|after| after.distances.len() == 5
+                && after.passes.iter().all(|passes| *passes <= 100))
+        );
         assert!(1_000_000 - left < calls, "finished work is not repeated");
         assert_eq!(measure(broken.path(), 0).unwrap().1, expected, "nothing is left to do");
     }

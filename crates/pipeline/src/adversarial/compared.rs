@@ -4,9 +4,12 @@ use super::blocks::search;
 use super::summary::RESAMPLES;
 use crate::artifacts::{Ratio, SeedRatio};
 use anyhow::Result;
-use brainprior_robustness::{Error, LabeledBatch, MinimalPerturbations, PairedRatio, mean_ratio, paired_ratio};
+use brainprior_robustness::{
+    Error, LabeledBatch, MinimalPerturbations, PairedRatio, mean_ratio, paired_ratio,
+};
 
-/// The ratio of the networks of each seed; `None` if there is no image that both classify correctly.
+/// The ratio of the networks of each seed; `None` if there is no image that both classify
+/// correctly.
 pub(crate) type BySeed = Vec<(u64, Option<PairedRatio>)>;
 
 /// Ratio of a network's smallest perturbations to those of a reference with the same seed.
@@ -16,7 +19,14 @@ pub(crate) fn compare(
     labeled: &LabeledBatch,
     seed: u64,
 ) -> Result<Option<PairedRatio>> {
-    match paired_ratio(network, reference, labeled, search(network.norm(), labeled.area()), RESAMPLES, seed) {
+    match paired_ratio(
+        network,
+        reference,
+        labeled,
+        search(network.norm(), labeled.area()),
+        RESAMPLES,
+        seed,
+    ) {
         Err(Error::NoImages) => Ok(None),
         found => Ok(Some(found?)),
     }
@@ -56,7 +66,8 @@ mod tests {
     use super::*;
     use brainprior_robustness::{Counts, ImageRecord, Norm};
 
-    /// One black pixel per image, so that the nearest adversarial value is the distance; 0 if the network is wrong.
+    /// One black pixel per image, so that the nearest adversarial value is the distance; 0 if the
+    /// network is wrong.
     fn network(sizes: &[f32]) -> MinimalPerturbations {
         let record = |size: &f32| ImageRecord {
             already: *size == 0.0,
@@ -67,7 +78,9 @@ mod tests {
     }
 
     fn compared(network_sizes: &[f32], reference: &[f32]) -> Option<PairedRatio> {
-        let images = LabeledBatch::new(1, 1, 1, vec![0.0; reference.len()], vec![0; reference.len()]).unwrap();
+        let images =
+            LabeledBatch::new(1, 1, 1, vec![0.0; reference.len()], vec![0; reference.len()])
+                .unwrap();
         compare(&network(network_sizes), &network(reference), &images, 1).unwrap()
     }
 
@@ -82,7 +95,10 @@ mod tests {
     fn seeds_have_an_interval_from_two_on() {
         let double = compared(&[0.25, 0.5], &[0.125, 0.25]);
         let one = over_seeds(&vec![(0, double)]);
-        assert_eq!((one.ratio, one.low, one.seeds[0].low, one.seeds[0].images), (Some(2.0), None, Some(2.0), 2));
+        assert_eq!(
+            (one.ratio, one.low, one.seeds[0].low, one.seeds[0].images),
+            (Some(2.0), None, Some(2.0), 2)
+        );
         let half = compared(&[0.125, 0.25], &[0.25, 0.5]);
         let two = over_seeds(&vec![(0, double), (1, half)]);
         assert!((two.ratio.unwrap() - 1.0).abs() < 1e-12);
@@ -94,6 +110,9 @@ mod tests {
     fn a_seed_without_an_image_in_common_leaves_the_mean_out() {
         let none = compared(&[0.0, 0.5], &[0.125, 0.0]);
         let found = over_seeds(&vec![(0, compared(&[0.5], &[0.25])), (1, none)]);
-        assert_eq!((found.ratio, found.seeds[0].ratio, found.seeds[1].images), (None, Some(2.0), 0));
+        assert_eq!(
+            (found.ratio, found.seeds[0].ratio, found.seeds[1].images),
+            (None, Some(2.0), 0)
+        );
     }
 }

@@ -86,14 +86,34 @@ mod tests {
     fn a_checkpoint_of_other_images_is_refused() {
         let images = |channels: usize, side: usize, classes: usize| {
             let names = (0..classes).map(|class| class.to_string()).collect();
-            LabeledImages::new(channels, side, side, vec![0; channels * side * side], vec![0], names).unwrap()
+            LabeledImages::new(
+                channels,
+                side,
+                side,
+                vec![0; channels * side * side],
+                vec![0],
+                names,
+            )
+            .unwrap()
         };
-        let config = NetConfig { blocks: vec![1; 4], base_channels: 2, input_channels: 1, classes: 10, blur: None };
+        let config = NetConfig {
+            blocks: vec![1; 4],
+            base_channels: 2,
+            input_channels: 1,
+            classes: 10,
+            blur: None,
+        };
         let refused = |images: &LabeledImages| {
-            Attackable::new(ResNet::new(&config, 1).unwrap(), images).err().map(|error| error.to_string()).unwrap_or_default()
+            Attackable::new(ResNet::new(&config, 1).unwrap(), images)
+                .err()
+                .map(|error| error.to_string())
+                .unwrap_or_default()
         };
         assert_eq!(refused(&images(1, 32, 10)), "");
-        assert!(refused(&images(3, 32, 10)).contains("trained on images of 1 channels, but the set has 3"));
+        assert!(
+            refused(&images(3, 32, 10))
+                .contains("trained on images of 1 channels, but the set has 3")
+        );
         assert!(refused(&images(1, 24, 10)).contains("the set's images are 24 x 24"));
         assert!(refused(&images(1, 32, 100)).contains("has 10 classes, but the set has 100"));
     }

@@ -1,5 +1,5 @@
-//! Conditions compared with the baseline, paired by seed: networks of one seed start with equal weights and see the
-//! same batches.
+//! Conditions compared with the baseline, paired by seed: networks of one seed start with equal
+//! weights and see the same batches.
 
 use super::Spread;
 use brainprior_robustness::half_width_of_mean;
@@ -18,8 +18,8 @@ pub(crate) struct Comparison {
     pub(crate) at_equal_accuracy: Option<AtEqualAccuracy>,
 }
 
-/// The difference between a condition and the baseline at equal clean accuracy, for each seed interpolated between the
-/// baseline and its shorter trainings.
+/// The difference between a condition and the baseline at equal clean accuracy, for each seed
+/// interpolated between the baseline and its shorter trainings.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct AtEqualAccuracy {
     /// The conditions between which it was interpolated.
@@ -55,7 +55,9 @@ impl Difference {
     /// Summarizes the values of the seeds, of which there is at least one.
     pub(crate) fn of(values: &[f64]) -> Self {
         let over_seeds = Spread::of(values);
-        let half_width = over_seeds.standard_deviation.and_then(|deviation| half_width_of_mean(deviation, values.len()));
+        let half_width = over_seeds
+            .standard_deviation
+            .and_then(|deviation| half_width_of_mean(deviation, values.len()));
         Self { over_seeds, half_width }
     }
 }
@@ -75,15 +77,15 @@ pub(crate) struct Ratio {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct SeedRatio {
     pub(crate) seed: u64,
-    /// Median over the images that both classify correctly; absent if there are none or if it is not finite because too
-    /// many of them withstood under one network only.
+    /// Median over the images that both classify correctly; absent if there are none or if it is
+    /// not finite because too many of them withstood under one network only.
     pub(crate) ratio: Option<f64>,
     /// 95% interval over images.
     pub(crate) low: Option<f64>,
     pub(crate) high: Option<f64>,
     /// Number of images that both classify correctly.
     pub(crate) images: usize,
-    /// Of these, the images that withstood every attack: under the condition's network only, the baseline's only, and
-    /// both.
+    /// Of these, the images that withstood every attack: under the condition's network only, the
+    /// baseline's only, and both.
     pub(crate) censored: [usize; 3],
 }

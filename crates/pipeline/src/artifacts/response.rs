@@ -68,8 +68,8 @@ pub(crate) struct ExampleNeuron {
     pub(crate) points: Vec<(f64, f64)>,
 }
 
-/// Oracle and test correlation of each neuron of a scan, and the fraction of explainable variance explained, if
-/// defined.
+/// Oracle and test correlation of each neuron of a scan, and the fraction of explainable variance
+/// explained, if defined.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct NeuronCorrelations {
     pub(crate) scan: String,

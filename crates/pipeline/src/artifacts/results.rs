@@ -1,9 +1,9 @@
-//! `results.json` with all results of a run, specified in `data-specs/results.toml`. Times are in `times.json` instead,
-//! so that equal runs give equal bytes.
+//! `results.json` with all results of a run, specified in `data-specs/results.toml`. Times are in
+//! `times.json` instead, so that equal runs give equal bytes.
 
 use super::{
-    Comparison, ConditionSummary, Estimate, NetworkResult, Shares, SimilarityToOtherRepeats, SimilarityToTruth, TargetResult,
-    TargetWeighting, Verdict, WeightingResult,
+    Comparison, ConditionSummary, Estimate, NetworkResult, Shares, SimilarityToOtherRepeats,
+    SimilarityToTruth, TargetResult, TargetWeighting, Verdict, WeightingResult,
 };
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +41,8 @@ pub(crate) struct ScanResult {
     pub(crate) correlation_to_average: Option<Estimate>,
     pub(crate) fraction_oracle: Option<Estimate>,
     pub(crate) feve: Option<Estimate>,
-    /// Weights of the convolutional model and of the linear readouts in the predictions, if both are mixed.
+    /// Weights of the convolutional model and of the linear readouts in the predictions, if both
+    /// are mixed.
     pub(crate) shares: Option<Shares>,
     /// Whether the denoised target is closer to the repeats than a single trial is.
     pub(crate) verdict: Option<Verdict>,
@@ -49,8 +50,8 @@ pub(crate) struct ScanResult {
     pub(crate) standardized_over: String,
     /// Agreement with the similarity of the ground truth over pairs of oracle images, if known.
     pub(crate) similarity_to_truth: Option<SimilarityToTruth>,
-    /// Agreement over pairs of oracle images with the similarity of the other repeats, excluding the compared trial
-    /// (paper, section 3), weighted as in targets.
+    /// Agreement over pairs of oracle images with the similarity of the other repeats, excluding
+    /// the compared trial (paper, section 3), weighted as in targets.
     pub(crate) similarity_to_other_repeats: SimilarityToOtherRepeats,
     /// The same, with reliability and agreement with the ground truth, for each weighting.
     pub(crate) similarity_weightings: Vec<WeightingResult>,

@@ -111,8 +111,8 @@ pub(crate) fn mean_over_families<'a>(errors: impl Iterator<Item = &'a [f64; 5]>)
     (!means.is_empty()).then(|| means.iter().sum::<f64>() / means.len() as f64)
 }
 
-/// The smallest perturbation of each attacked image, by norm: 0 if the network misclassifies it, `None` if nothing was
-/// found.
+/// The smallest perturbation of each attacked image, by norm: 0 if the network misclassifies it,
+/// `None` if nothing was found.
 pub(crate) type Distances = BTreeMap<String, Vec<Option<f64>>>;
 
 /// File of the distances.

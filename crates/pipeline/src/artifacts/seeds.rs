@@ -25,8 +25,8 @@ impl Spread {
         Self { mean, standard_deviation, values: values.to_vec() }
     }
 
-    /// Half width of a band about the mean: up to both values for two seeds, one standard deviation for more, 0 for
-    /// one.
+    /// Half width of a band about the mean: up to both values for two seeds, one standard deviation
+    /// for more, 0 for one.
     pub(crate) fn band(&self) -> f64 {
         match (self.values.as_slice(), self.standard_deviation) {
             ([one, other], _) => 0.5 * (one - other).abs(),
@@ -102,7 +102,8 @@ pub(crate) fn summarize(networks: &[NetworkResult]) -> Vec<ConditionSummary> {
 }
 
 fn summarize_one(condition: &str, networks: &[NetworkResult]) -> ConditionSummary {
-    let own: Vec<&NetworkResult> = networks.iter().filter(|network| network.condition == condition).collect();
+    let own: Vec<&NetworkResult> =
+        networks.iter().filter(|network| network.condition == condition).collect();
     let first = own[0];
     let curve = |points: &dyn Fn(&NetworkResult) -> Vec<Point>| -> Vec<LevelSummary> {
         let curves: Vec<Vec<Point>> = own.iter().map(|network| points(network)).collect();
@@ -112,14 +113,25 @@ fn summarize_one(condition: &str, networks: &[NetworkResult]) -> ConditionSummar
                 let retention: Vec<f64> = accuracy
                     .iter()
                     .zip(&own)
-                    .map(|(accuracy, network)| if network.clean_accuracy > 0.0 { accuracy / network.clean_accuracy } else { 0.0 })
+                    .map(|(accuracy, network)| {
+                        if network.clean_accuracy > 0.0 {
+                            accuracy / network.clean_accuracy
+                        } else {
+                            0.0
+                        }
+                    })
                     .collect();
-                LevelSummary { level: curves[0][index].level, accuracy: Spread::of(&accuracy), retention: Spread::of(&retention) }
+                LevelSummary {
+                    level: curves[0][index].level,
+                    accuracy: Spread::of(&accuracy),
+                    retention: Spread::of(&retention),
+                }
             })
             .collect()
     };
-    let over =
-        |figure: &dyn Fn(&NetworkResult) -> f64| Spread::of(&own.iter().map(|network| figure(network)).collect::<Vec<_>>());
+    let over = |figure: &dyn Fn(&NetworkResult) -> f64| {
+        Spread::of(&own.iter().map(|network| figure(network)).collect::<Vec<_>>())
+    };
     let held_back = |index: usize| LevelAccuracy {
         level: first.validation.gaussian_noise[index].level,
         accuracy: over(&|network| network.validation.gaussian_noise[index].accuracy),
@@ -131,7 +143,8 @@ fn summarize_one(condition: &str, networks: &[NetworkResult]) -> ConditionSummar
         force: Spread::of(&pulls.iter().map(|pull| pull.force).collect::<Vec<_>>()),
     };
     let medians = |name: &String| -> Option<Spread> {
-        let values: Option<Vec<f64>> = own.iter().map(|network| network.minimal_perturbation[name].median).collect();
+        let values: Option<Vec<f64>> =
+            own.iter().map(|network| network.minimal_perturbation[name].median).collect();
         values.map(|values| Spread::of(&values))
     };
     ConditionSummary {
@@ -152,9 +165,15 @@ fn summarize_one(condition: &str, networks: &[NetworkResult]) -> ConditionSummar
         attacks: first
             .attacks
             .keys()
-            .map(|name| (name.clone(), curve(&|network: &NetworkResult| network.attacks[name].clone())))
+            .map(|name| {
+                (name.clone(), curve(&|network: &NetworkResult| network.attacks[name].clone()))
+            })
             .collect(),
-        minimal_perturbation: first.minimal_perturbation.keys().map(|name| (name.clone(), medians(name))).collect(),
+        minimal_perturbation: first
+            .minimal_perturbation
+            .keys()
+            .map(|name| (name.clone(), medians(name)))
+            .collect(),
     }
 }
 

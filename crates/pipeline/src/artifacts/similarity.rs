@@ -18,8 +18,8 @@ pub(crate) struct TargetWeighting {
     pub(crate) weights: String,
     /// Whether held-out images chose the weighting, rather than the configuration.
     pub(crate) chosen: bool,
-    /// Correlation between the similarities of predictions and noise-free ones on held-out images, averaged over scans,
-    /// for each weighting.
+    /// Correlation between the similarities of predictions and noise-free ones on held-out images,
+    /// averaged over scans, for each weighting.
     pub(crate) equal: Option<f64>,
     pub(crate) signal_to_noise: Option<f64>,
 }
@@ -28,7 +28,11 @@ impl TargetWeighting {
     /// A sentence about the weighting.
     pub(crate) fn sentence(&self) -> String {
         let figure = |of: Option<f64>| of.map_or("–".into(), |of| format!("{of:.2}"));
-        let by = if self.chosen { "as chosen on held-out images" } else { "as set by similarity.weights" };
+        let by = if self.chosen {
+            "as chosen on held-out images"
+        } else {
+            "as set by similarity.weights"
+        };
         format!(
             "targets weight neurons {}, {by}: similarities of predictions correlate with noise-free ones at {} with equal weights and {} with w v",
             if self.weights == "equal" { "equally" } else { "by w v" },
@@ -38,7 +42,8 @@ impl TargetWeighting {
     }
 }
 
-/// Similarities of one scan's oracle images, compared. A value is absent if undefined, as with two oracle images.
+/// Similarities of one scan's oracle images, compared. A value is absent if undefined, as with two
+/// oracle images.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ScanSimilarity {
     /// The quantity by which responses were divided.
@@ -49,8 +54,8 @@ pub(crate) struct ScanSimilarity {
     pub(crate) weightings: Vec<WeightingResult>,
 }
 
-/// Whether denoising helps: denoised responses and single trials, each compared with the mean over the other trials
-/// with equal weighting on both sides.
+/// Whether denoising helps: denoised responses and single trials, each compared with the mean over
+/// the other trials with equal weighting on both sides.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Verdict {
     /// Whether the denoised target is closer.
@@ -69,8 +74,9 @@ pub(crate) struct TargetResult {
     pub(crate) standard_deviation: f64,
     /// Agreement with the denoised target over all pairs.
     pub(crate) with_denoised: Option<SimilarityAgreement>,
-    /// The target's method on the held-out oracle images, compared with the similarity of the mean over all repeats but
-    /// the first, of which `raw` is made. Absent for the target `oracle`, which is made of these repeats.
+    /// The target's method on the held-out oracle images, compared with the similarity of the mean
+    /// over all repeats but the first, of which `raw` is made. Absent for the target `oracle`,
+    /// which is made of these repeats.
     pub(crate) with_oracle: Option<SimilarityAgreement>,
 }
 

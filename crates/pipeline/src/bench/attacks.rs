@@ -1,5 +1,5 @@
-//! Attacks on a randomly initialized ResNet18 with 16 base channels: 100 random images labeled with the network's own
-//! decisions, so that every image has to be attacked.
+//! Attacks on a randomly initialized ResNet18 with 16 base channels: 100 random images labeled with
+//! the network's own decisions, so that every image has to be attacked.
 
 use super::{Bencher, Case};
 use crate::adversarial::Attackable;
@@ -7,7 +7,8 @@ use crate::synthetic::mixed;
 use anyhow::Result;
 use brainprior_classifier::{NetConfig, ResNet};
 use brainprior_robustness::{
-    Attack, Classifier, Ddn, DeepFool, Fgsm, LabeledBatch, Norm, Pgd, Settings, attack, minimize_perturbation,
+    Attack, Classifier, Ddn, DeepFool, Fgsm, LabeledBatch, Norm, Pgd, Settings, attack,
+    minimize_perturbation,
 };
 use candle_core::{D, Tensor};
 use serde_json::json;
@@ -19,15 +20,26 @@ const SETTINGS: Settings = Settings { seed: 0, batch: IMAGES };
 
 /// Runs all cases.
 pub(super) fn run(bencher: &Bencher) -> Result<()> {
-    let network =
-        Attackable(ResNet::new(&NetConfig { base_channels: BASE, ..NetConfig::default() }, 0)?.to_device(&bencher.device)?);
-    let pixels: Vec<f32> = (0..IMAGES as u64 * 1024).map(|pixel| (mixed(pixel) >> 40) as f32 / (1 << 24) as f32).collect();
+    let network = Attackable(
+        ResNet::new(&NetConfig { base_channels: BASE, ..NetConfig::default() }, 0)?
+            .to_device(&bencher.device)?,
+    );
+    let pixels: Vec<f32> = (0..IMAGES as u64 * 1024)
+        .map(|pixel| (mixed(pixel) >> 40) as f32 / (1 << 24) as f32)
+        .collect();
     let images = Tensor::from_slice(&pixels, (IMAGES, 1, 32, 32), &bencher.device)?;
     let labels = network.logits(&images)?.argmax(D::Minus1)?.to_vec1::<u32>()?;
-    let labeled = LabeledBatch::new(1, 32, 32, pixels, labels.into_iter().map(|label| label as usize).collect())?;
+    let labeled = LabeledBatch::new(
+        1,
+        32,
+        32,
+        pixels,
+        labels.into_iter().map(|label| label as usize).collect(),
+    )?;
 
     let within = |attacker: &dyn Attack| attack(&network, attacker, &labeled, EPSILON, SETTINGS);
-    let nearest = |attacker: &dyn Attack| minimize_perturbation(&network, attacker, &labeled, SETTINGS);
+    let nearest =
+        |attacker: &dyn Attack| minimize_perturbation(&network, attacker, &labeled, SETTINGS);
     measure(bencher, "fgsm", || within(&Fgsm::new(Norm::Linf)))?;
     measure(bencher, "pgd_linf_40", || within(&Pgd::new(Norm::Linf)))?;
     measure(bencher, "deepfool_l2", || nearest(&DeepFool::new(Norm::L2)))?;

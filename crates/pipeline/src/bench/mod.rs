@@ -1,4 +1,5 @@
-//! Benchmarks of the hot paths, printed as JSON with the field names used by scripts for other libraries.
+//! Benchmarks of the hot paths, printed as JSON with the field names used by scripts for other
+//! libraries.
 
 mod attacks;
 mod ops;
@@ -21,7 +22,8 @@ pub enum BenchName {
     Ops,
     /// Response models: training steps, prediction, and an epoch at the size of the paper's scans.
     Response,
-    /// Similarities of all pairs: in memory, into a file, for growing numbers of images, and streamed.
+    /// Similarities of all pairs: in memory, into a file, for growing numbers of images, and
+    /// streamed.
     Similarity,
     /// Joint training steps of a ResNet18, including the data loader.
     Training,
@@ -55,8 +57,18 @@ pub struct Measurement {
 ///
 /// # Errors
 /// Returns an error if the timed work fails.
-pub fn run(options: &Options, device: Device, observer: &(dyn Fn(Measurement) + Sync)) -> Result<()> {
-    let bencher = Bencher { repeats: options.repeats, filter: &options.filter, precision: options.precision, device, observer };
+pub fn run(
+    options: &Options,
+    device: Device,
+    observer: &(dyn Fn(Measurement) + Sync),
+) -> Result<()> {
+    let bencher = Bencher {
+        repeats: options.repeats,
+        filter: &options.filter,
+        precision: options.precision,
+        device,
+        observer,
+    };
     // On a worker thread, like the stages of the pipeline.
     rayon::scope(|_| match options.name {
         BenchName::Ops => ops::run(&bencher),
@@ -140,8 +152,12 @@ impl Bencher<'_> {
         }
         let rates = case.work.iter().map(|(name, amount)| (*name, json!(amount / median)));
         line.extend(rates.chain(case.labels).map(|(name, value)| (name.to_owned(), value)));
-        let rate = case.work.first().map_or(String::new(), |(name, amount)| spoken_rate(name, amount / median));
-        let text = format!("  {:<24} {:<34} {:>10.2} ms  {rate}", case.bench, case.shape, 1e3 * median);
+        let rate = case
+            .work
+            .first()
+            .map_or(String::new(), |(name, amount)| spoken_rate(name, amount / median));
+        let text =
+            format!("  {:<24} {:<34} {:>10.2} ms  {rate}", case.bench, case.shape, 1e3 * median);
         (self.observer)(Measurement { json: Value::Object(line), text });
     }
 }
@@ -155,15 +171,16 @@ fn spoken_rate(name: &str, rate: f64) -> String {
     }
 }
 
-/// Peak memory of this process in bytes since [`forget_peak_memory`]; `None` if the system does not report it.
+/// Peak memory of this process in bytes since [`forget_peak_memory`]; `None` if the system does not
+/// report it.
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
-/// Resets the peak to the current memory use. If the system cannot, the peak is that of the whole process, which is
-/// never too small.
+/// Resets the peak to the current memory use. If the system cannot, the peak is that of the whole
+/// process, which is never too small.
 fn forget_peak_memory() {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }

@@ -1,6 +1,6 @@
-//! Training and prediction of response models: ten steps of 64 images of the model that the script for the other
-//! library builds, prediction of 5,000 images, a stream of 100,000, and an epoch at the size of the paper's scans. The
-//! scans are noise, since time does not depend on values.
+//! Training and prediction of response models: ten steps of 64 images of the model that the script
+//! for the other library builds, prediction of 5,000 images, a stream of 100,000, and an epoch at
+//! the size of the paper's scans. The scans are noise, since time does not depend on values.
 
 use super::{Bencher, Case};
 use crate::synthetic::numbers;
@@ -8,8 +8,8 @@ use anyhow::{Result, ensure};
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Neurons, Origin, Scan, ScanParts, Tier};
 use brainprior_response_model::{
-    BehavioralState, Config, CoreConfig, CoreKind, FitEvent, FitOptions, KernelStart, LossConfig, ModulatorConfig,
-    OptimizationConfig, ReadoutConfig, ReadoutKind, ResponseModel, fit,
+    BehavioralState, Config, CoreConfig, CoreKind, FitEvent, FitOptions, KernelStart, LossConfig,
+    ModulatorConfig, OptimizationConfig, ReadoutConfig, ReadoutKind, ResponseModel, fit,
 };
 use ndarray::Array2;
 use serde_json::json;
@@ -41,8 +41,8 @@ pub(super) fn run(bencher: &Bencher) -> Result<()> {
     paper_epoch(bencher)
 }
 
-/// The model of the comparison: three layers of 32 channels, kernels of 13, 3 and 3, all of them read out at positions
-/// drawn from a Gaussian; with a shifter but no modulator.
+/// The model of the comparison: three layers of 32 channels, kernels of 13, 3 and 3, all of them
+/// read out at positions drawn from a Gaussian; with a shifter but no modulator.
 fn peer() -> Config {
     Config {
         core: CoreConfig {
@@ -53,7 +53,11 @@ fn peer() -> Config {
             start: KernelStart::Normal,
             ..CoreConfig::default()
         },
-        readout: ReadoutConfig { kind: ReadoutKind::Gaussian, spread: 1.0, ..ReadoutConfig::default() },
+        readout: ReadoutConfig {
+            kind: ReadoutKind::Gaussian,
+            spread: 1.0,
+            ..ReadoutConfig::default()
+        },
         modulator: ModulatorConfig { enabled: false, ..ModulatorConfig::default() },
         optimization: OptimizationConfig { averaging: 0.0, ..OptimizationConfig::default() },
         ..Config::default()
@@ -82,7 +86,11 @@ fn ten_steps(bencher: &Bencher, case: Case, mut config: Config) -> Result<()> {
         FitEvent::Epoch { .. } => started = Instant::now(),
         _ => {}
     };
-    let model = fit(&[&scan], &config, FitOptions { seed: 1, observer: Some(&mut observer), ..FitOptions::default() })?;
+    let model = fit(
+        &[&scan],
+        &config,
+        FitOptions { seed: 1, observer: Some(&mut observer), ..FitOptions::default() },
+    )?;
     if bencher.wants(&case) {
         bencher.report(case, seconds.split_off(1));
     }
@@ -110,7 +118,11 @@ fn stream(bencher: &Bencher) -> Result<()> {
     }
     let mut config = Config::default();
     config.optimization.max_epochs = 1;
-    let model = fit(&[&noise(PEER_NEURONS, STEPS * BATCH, BATCH)?], &config, FitOptions { seed: 1, ..FitOptions::default() })?;
+    let model = fit(
+        &[&noise(PEER_NEURONS, STEPS * BATCH, BATCH)?],
+        &config,
+        FitOptions { seed: 1, ..FitOptions::default() },
+    )?;
     let images = stimuli(BATCH)?;
     super::forget_peak_memory();
     let (started, mut rows) = (Instant::now(), 0);
@@ -144,7 +156,11 @@ fn paper_epoch(bencher: &Bencher) -> Result<()> {
             seconds.push(of_epoch);
         }
     };
-    fit(&[&scan], &config, FitOptions { seed: 1, observer: Some(&mut observer), ..FitOptions::default() })?;
+    fit(
+        &[&scan],
+        &config,
+        FitOptions { seed: 1, observer: Some(&mut observer), ..FitOptions::default() },
+    )?;
     bencher.report(case, seconds);
     Ok(())
 }
@@ -157,13 +173,16 @@ fn stimuli(count: usize) -> Result<StimulusSet> {
 /// Each image is shown once.
 fn noise(neurons: usize, training: usize, validation: usize) -> Result<Scan> {
     let trials = training + validation;
-    let table = |columns: usize| Array2::from_shape_vec((trials, columns), numbers(trials * columns));
+    let table =
+        |columns: usize| Array2::from_shape_vec((trials, columns), numbers(trials * columns));
     Ok(Scan::new(ScanParts {
         name: "noise".into(),
         stimuli: stimuli(trials)?,
         image_labels: None,
         trial_image: (0..trials).collect(),
-        tiers: (0..trials).map(|trial| if trial < training { Tier::Train } else { Tier::Validation }).collect(),
+        tiers: (0..trials)
+            .map(|trial| if trial < training { Tier::Train } else { Tier::Validation })
+            .collect(),
         responses: table(neurons)?.mapv_into(f32::abs),
         behavior: Some(table(3)?),
         pupil_center: Some(table(2)?),

@@ -1,13 +1,14 @@
-//! Similarities of all pairs: in memory, into a file, for growing numbers of images, and streamed if neither memory nor
-//! disk can hold them. Rates count `n (n + 1) m` operations for n images and m neurons, like the symmetric products of
-//! other libraries.
+//! Similarities of all pairs: in memory, into a file, for growing numbers of images, and streamed
+//! if neither memory nor disk can hold them. Rates count `n (n + 1) m` operations for n images and
+//! m neurons, like the symmetric products of other libraries.
 
 use super::{Bencher, Case, forget_peak_memory};
 use crate::synthetic;
 use anyhow::{Context as _, Result};
 use brainprior_images::ImageId;
 use brainprior_similarity::{
-    DeviceOptions, Error, Images, NearestImages, Population, Precision, Progress, ScanVectors, Sweep, UniformPairs,
+    DeviceOptions, Error, Images, NearestImages, Population, Precision, Progress, ScanVectors,
+    Sweep, UniformPairs,
 };
 use ndarray::Array2;
 use serde_json::json;
@@ -29,13 +30,16 @@ const STREAMED: usize = 100_000;
 const NEIGHBORS: usize = 10;
 const SAMPLE: usize = 1_000_000;
 
-/// Fraction of the streamed pairs that is computed; the remaining time is extrapolated, since all pairs cost the same.
+/// Fraction of the streamed pairs that is computed; the remaining time is extrapolated, since all
+/// pairs cost the same.
 const SHARE: f64 = 0.06;
 
 /// Runs all cases.
 pub(super) fn run(bencher: &Bencher) -> Result<()> {
     if !bencher.device.is_cpu() {
-        return ON_GPU.into_iter().try_for_each(|(images, neurons)| matrix(bencher, "similarity", images, neurons));
+        return ON_GPU
+            .into_iter()
+            .try_for_each(|(images, neurons)| matrix(bencher, "similarity", images, neurons));
     }
     for (images, neurons) in SIZES {
         matrix(bencher, "similarity", images, neurons)?;
@@ -69,7 +73,9 @@ fn responses(images: usize, neurons: usize) -> (Vec<ImageId>, Array2<f32>, Vec<f
     let ids = (0..images as u64).map(ImageId::from_u64).collect();
     (
         ids,
-        Array2::from_shape_vec((images, neurons), synthetic::numbers(images * neurons)).expect("as many numbers") + 1.0,
+        Array2::from_shape_vec((images, neurons), synthetic::numbers(images * neurons))
+            .expect("as many numbers")
+            + 1.0,
         weights(neurons),
     )
 }
@@ -98,15 +104,17 @@ fn matrix(bencher: &Bencher, bench: &'static str, images: usize, neurons: usize)
 
 /// Weights, centers, normalizes, multiplies, writes, syncs and renames.
 fn files(bencher: &Bencher, images: usize, neurons: usize) -> Result<()> {
-    for (bench, precision) in [("similarity_file_f32", Precision::F32), ("similarity_file_f16", Precision::F16)] {
+    for (bench, precision) in
+        [("similarity_file_f32", Precision::F32), ("similarity_file_f16", Precision::F16)]
+    {
         let case = case(bench, images, neurons);
         if !bencher.wants(&case) {
             continue;
         }
         let (ids, values, weights) = responses(images, neurons);
         let view = values.view();
-        let folder =
-            tempfile::tempdir_in(".").context("could not create a folder for the timed file in the working directory")?;
+        let folder = tempfile::tempdir_in(".")
+            .context("could not create a folder for the timed file in the working directory")?;
         bencher.measure(case, || {
             let source = ScanVectors { name: "bench", ids: &ids, rows: &view, weights: &weights };
             let sweep = Sweep { memory: 4 << 30, ..Sweep::default() };
@@ -135,7 +143,8 @@ fn streamed(bencher: &Bencher) -> Result<()> {
     let source = ScanVectors { name: "bench", ids: &ids, rows: &rows, weights: &weights };
     let population = Population::new(&[source], Images::Identical)?;
     let prepared = started.elapsed().as_secs_f64();
-    let reduction = (NearestImages::new(STREAMED, NEIGHBORS), UniformPairs::new(STREAMED, SAMPLE, 0)?);
+    let reduction =
+        (NearestImages::new(STREAMED, NEIGHBORS), UniformPairs::new(STREAMED, SAMPLE, 0)?);
     let first = AtomicU64::new(u64::MAX);
     let seen = AtomicU64::new(0);
     let observer = |progress: Progress| {
@@ -154,7 +163,10 @@ fn streamed(bencher: &Bencher) -> Result<()> {
     let share = seen / pairs(STREAMED);
     case.work = vec![("flops", share * flops(STREAMED, NEURONS)), ("pairs", seen)];
     case.labels = vec![
-        ("kept", json!(format!("{NEIGHBORS} neighbors of each image, {SAMPLE} pairs drawn uniformly"))),
+        (
+            "kept",
+            json!(format!("{NEIGHBORS} neighbors of each image, {SAMPLE} pairs drawn uniformly")),
+        ),
         ("share_of_pairs_computed", json!(share)),
         ("means_seconds", json!(prepared)),
         ("before_first_pair_seconds", json!(packed)),

@@ -1,5 +1,5 @@
-//! Steps of the joint training including loader and augmentation: 64 labeled images of 32 x 32, pairs of stimuli of 36
-//! x 64, ResNet18.
+//! Steps of the joint training including loader and augmentation: 64 labeled images of 32 x 32,
+//! pairs of stimuli of 36 x 64, ResNet18.
 
 use super::{Bencher, Case};
 use crate::synthetic::{mixed, numbers};
@@ -54,11 +54,13 @@ fn step(bencher: &Bencher, base: usize, pairs: usize) -> Result<()> {
             last = Instant::now();
         }
     };
-    let options = TrainOptions { device: bencher.device.clone(), seed: 1, observer: Some(&mut observer) };
+    let options =
+        TrainOptions { device: bencher.device.clone(), seed: 1, observer: Some(&mut observer) };
     train(&images, &target, &config, folder.path(), options)?;
     // The first batch is made while nothing else runs.
     waiting.remove(0);
-    case.labels.push(("waited_for_loader", json!(waiting.iter().sum::<f64>() / waiting.len() as f64)));
+    case.labels
+        .push(("waited_for_loader", json!(waiting.iter().sum::<f64>() / waiting.len() as f64)));
     bencher.report(case, seconds.split_off(1));
     Ok(())
 }
@@ -66,13 +68,23 @@ fn step(bencher: &Bencher, base: usize, pairs: usize) -> Result<()> {
 fn labeled(count: usize) -> Result<LabeledImages> {
     let pixels = (0..count as u64 * 1024).map(|pixel| (mixed(pixel) >> 56) as u8).collect();
     let labels = (0..count as u64).map(|image| (mixed(image) % 10) as u8).collect();
-    Ok(LabeledImages::new(1, 32, 32, pixels, labels, (0..10).map(|class| class.to_string()).collect())?)
+    Ok(LabeledImages::new(
+        1,
+        32,
+        32,
+        pixels,
+        labels,
+        (0..10).map(|class| class.to_string()).collect(),
+    )?)
 }
 
 fn similarities() -> Result<Target> {
-    let pixels = (0..STIMULI as u64 * 36 * 64).map(|pixel| (mixed(pixel) >> 40) as f32 / (1 << 24) as f32).collect();
+    let pixels = (0..STIMULI as u64 * 36 * 64)
+        .map(|pixel| (mixed(pixel) >> 40) as f32 / (1 << 24) as f32)
+        .collect();
     let stimuli = StimulusSet::new(36, 64, pixels)?;
-    let packed = numbers(STIMULI * (STIMULI - 1) / 2).into_iter().map(|value| value / 4.0).collect();
+    let packed =
+        numbers(STIMULI * (STIMULI - 1) / 2).into_iter().map(|value| value / 4.0).collect();
     let matrix = SimilarityMatrix::new(stimuli.ids().to_vec(), packed, vec![])?;
     Ok(Target::Similarity { stimuli, matrix })
 }

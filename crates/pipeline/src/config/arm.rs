@@ -32,8 +32,17 @@ pub(crate) enum Keep {
 }
 
 /// Keys of `[training]` that only concern pairs of stimuli, which [`without_target`] resets.
-const OF_PAIRS: [&str; 9] =
-    ["pairs", "alpha", "alpha_warm_up", "layers", "mixture", "centering", "target_limit", "loss_scale", "running_statistics"];
+const OF_PAIRS: [&str; 9] = [
+    "pairs",
+    "alpha",
+    "alpha_warm_up",
+    "layers",
+    "mixture",
+    "centering",
+    "target_limit",
+    "loss_scale",
+    "running_statistics",
+];
 
 /// Keys of a condition itself.
 #[derive(Deserialize)]
@@ -50,18 +59,39 @@ impl Arm {
     /// Makes the condition described by `written`, based on the settings in `[training]`.
     ///
     /// # Errors
-    /// Returns an error if a target or key does not exist, a value is out of range, or a name cannot be a folder name.
+    /// Returns an error if a target or key does not exist, a value is out of range, or a name
+    /// cannot be a folder name.
     pub(crate) fn new(written: Table, common: &Table, known: &Known) -> Result<Self> {
         let inline = Value::Table(written.clone());
         let wrong = || format!("training.conditions, {inline}");
-        let Written { target, name, force, keep, training: mut own } = written.clone().try_into().with_context(wrong)?;
+        let Written { target, name, force, keep, training: mut own } =
+            written.clone().try_into().with_context(wrong)?;
         if let Some(force) = force {
-            ensure!(!own.contains_key("alpha"), "{}: `force` replaces `alpha`; leave one of them out", wrong());
-            ensure!(target.has_pairs(), "{}: target `{}` has no force; leave it out", wrong(), target.name());
-            ensure!(force >= 0.0 && force.is_finite(), "{}: force: expected a number of at least 0, found {force}", wrong());
+            ensure!(
+                !own.contains_key("alpha"),
+                "{}: `force` replaces `alpha`; leave one of them out",
+                wrong()
+            );
+            ensure!(
+                target.has_pairs(),
+                "{}: target `{}` has no force; leave it out",
+                wrong(),
+                target.name()
+            );
+            ensure!(
+                force >= 0.0 && force.is_finite(),
+                "{}: force: expected a number of at least 0, found {force}",
+                wrong()
+            );
         }
-        if let Some(key) = OF_PAIRS.into_iter().find(|key| !target.has_pairs() && own.contains_key(*key)) {
-            bail!("{}: target `{}` has no pairs, so {key} has no effect; leave it out", wrong(), target.name());
+        if let Some(key) =
+            OF_PAIRS.into_iter().find(|key| !target.has_pairs() && own.contains_key(*key))
+        {
+            bail!(
+                "{}: target `{}` has no pairs, so {key} has no effect; leave it out",
+                wrong(),
+                target.name()
+            );
         }
         let mut settings = common.clone();
         overrides::merge(&mut settings, own.clone(), known, &wrong(), "training.conditions")?;
@@ -70,7 +100,11 @@ impl Arm {
         let robust = own.contains_key("robust_training").then_some(training.robust_training);
         let kind = kind(target, robust);
         own.remove("robust_training");
-        own.extend(["force", "keep"].into_iter().filter_map(|key| Some((key.to_owned(), written.get(key)?.clone()))));
+        own.extend(
+            ["force", "keep"]
+                .into_iter()
+                .filter_map(|key| Some((key.to_owned(), written.get(key)?.clone()))),
+        );
         let name = name.unwrap_or_else(|| described(&kind, &own));
         let usable = |c: char| c.is_alphanumeric() || " ._=,+-[]{}".contains(c);
         ensure!(
@@ -80,8 +114,21 @@ impl Arm {
         );
         let training = if target.has_pairs() { training } else { without_target(training) };
         // A force sets alpha once the target is known.
-        let training = if force.is_some() { TrainConfig { alpha: TrainConfig::default().alpha, ..training } } else { training };
-        Ok(Self { name, kind, own, target, force, keep: keep.unwrap_or_default(), training, written })
+        let training = if force.is_some() {
+            TrainConfig { alpha: TrainConfig::default().alpha, ..training }
+        } else {
+            training
+        };
+        Ok(Self {
+            name,
+            kind,
+            own,
+            target,
+            force,
+            keep: keep.unwrap_or_default(),
+            training,
+            written,
+        })
     }
 
     /// Name in results and on the command line.
@@ -94,7 +141,8 @@ impl Arm {
         self.name.replace(' ', "_")
     }
 
-    /// What the condition does, apart from its settings: the target, or `noise-augmented`, `adversarial`, or both.
+    /// What the condition does, apart from its settings: the target, or `noise-augmented`,
+    /// `adversarial`, or both.
     pub(crate) fn kind(&self) -> &str {
         &self.kind
     }
@@ -119,18 +167,21 @@ impl Arm {
         self.keep
     }
 
-    /// `[training]` with this condition's own settings. Without a target, the settings of pairs have their defaults:
-    /// they have no effect, so that changing them makes no network stale and interrupts no resumable training.
+    /// `[training]` with this condition's own settings. Without a target, the settings of pairs
+    /// have their defaults: they have no effect, so that changing them makes no network stale and
+    /// interrupts no resumable training.
     pub(crate) fn training(&self) -> &TrainConfig {
         &self.training
     }
 
-    /// Whether it is the training of `baseline` with at most as many epochs, completing its own learning rate schedule.
+    /// Whether it is the training of `baseline` with at most as many epochs, completing its own
+    /// learning rate schedule.
     pub(crate) fn is_shorter(&self, baseline: &Self) -> bool {
         self.target == baseline.target
             && self.keep == Keep::Last
             && self.training.epochs <= baseline.training.epochs
-            && baseline.training == TrainConfig { epochs: baseline.training.epochs, ..self.training.clone() }
+            && baseline.training
+                == TrainConfig { epochs: baseline.training.epochs, ..self.training.clone() }
     }
 }
 
@@ -163,9 +214,12 @@ fn described(kind: &str, own: &Table) -> String {
 fn compact(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Array(values) => format!("[{}]", values.iter().map(compact).collect::<Vec<_>>().join(",")),
+        Value::Array(values) => {
+            format!("[{}]", values.iter().map(compact).collect::<Vec<_>>().join(","))
+        }
         Value::Table(table) => {
-            let pairs: Vec<String> = table.iter().map(|(key, value)| format!("{key}={}", compact(value))).collect();
+            let pairs: Vec<String> =
+                table.iter().map(|(key, value)| format!("{key}={}", compact(value))).collect();
             format!("{{{}}}", pairs.join(","))
         }
         value => value.to_string(),
@@ -174,7 +228,16 @@ fn compact(value: &Value) -> String {
 
 fn without_target(training: TrainConfig) -> TrainConfig {
     let TrainConfig {
-        pairs, alpha, alpha_warm_up, layers, mixture, centering, target_limit, loss_scale, running_statistics, ..
+        pairs,
+        alpha,
+        alpha_warm_up,
+        layers,
+        mixture,
+        centering,
+        target_limit,
+        loss_scale,
+        running_statistics,
+        ..
     } = TrainConfig::default();
     TrainConfig {
         pairs,
@@ -198,33 +261,57 @@ mod tests {
     fn arm(table: &str) -> Result<Arm> {
         let config = Config::load(None, &[])?;
         let common = Table::try_from(&config.training.common)?;
-        Arm::new(format!("arm = {table}").parse::<Table>()?["arm"].as_table().unwrap().clone(), &common, &Known::of_conditions()?)
+        Arm::new(
+            format!("arm = {table}").parse::<Table>()?["arm"].as_table().unwrap().clone(),
+            &common,
+            &Known::of_conditions()?,
+        )
     }
 
     #[test]
     fn an_arm_is_a_target_with_settings_of_its_own() {
         let common = Config::load(None, &[]).unwrap().training.common;
         let found = arm("{ target = \"denoised\", layers = [0, 2], alpha = 80 }").unwrap();
-        assert_eq!((found.target(), found.name()), (Target::Matrix(MatrixTarget::Denoised), "denoised alpha=80 layers=[0,2]"));
+        assert_eq!(
+            (found.target(), found.name()),
+            (Target::Matrix(MatrixTarget::Denoised), "denoised alpha=80 layers=[0,2]")
+        );
         assert_eq!(found.folder(), "denoised_alpha=80_layers=[0,2]");
-        assert_eq!(found.training(), &TrainConfig { alpha: 80.0, layers: Some(vec![0, 2]), ..common });
+        assert_eq!(
+            found.training(),
+            &TrainConfig { alpha: 80.0, layers: Some(vec![0, 2]), ..common }
+        );
     }
 
     #[test]
     fn names_are_given_or_say_what_is_done() {
         for (table, name) in [
             ("{ target = \"none\" }", "none"),
-            ("{ target = \"none\", robust_training = { noise = { std = 0.2 } } }", "noise-augmented"),
-            ("{ target = \"none\", robust_training = { adversarial = { epsilon = 0.01, steps = 2 } } }", "adversarial"),
+            (
+                "{ target = \"none\", robust_training = { noise = { std = 0.2 } } }",
+                "noise-augmented",
+            ),
+            (
+                "{ target = \"none\", robust_training = { adversarial = { epsilon = 0.01, steps = 2 } } }",
+                "adversarial",
+            ),
             ("{ target = \"none\", epochs = 4, keep = \"last\" }", "none epochs=4 keep=last"),
             ("{ target = \"raw\", force = 0.5 }", "raw force=0.5"),
-            ("{ target = \"labels\", robust_training = { noise = { std = 0.2 } } }", "labels noise-augmented"),
-            ("{ target = \"raw\", mixture = { fixed = [1, 0, 0, 0, 1] } }", "raw mixture={fixed=[1,0,0,0,1]}"),
+            (
+                "{ target = \"labels\", robust_training = { noise = { std = 0.2 } } }",
+                "labels noise-augmented",
+            ),
+            (
+                "{ target = \"raw\", mixture = { fixed = [1, 0, 0, 0, 1] } }",
+                "raw mixture={fixed=[1,0,0,0,1]}",
+            ),
             ("{ target = \"raw\", alpha = 3, name = \"weak raw\" }", "weak raw"),
         ] {
             assert_eq!(arm(table).unwrap().name(), name);
         }
-        assert!(arm("{ target = \"raw\", name = \"a/b\" }").unwrap_err().to_string().contains("`a/b`"));
+        assert!(
+            arm("{ target = \"raw\", name = \"a/b\" }").unwrap_err().to_string().contains("`a/b`")
+        );
     }
 
     #[test]
@@ -237,12 +324,21 @@ mod tests {
             ("{ target = \"raw\", layers = [] }", ["layers = []", "leave it out"]),
             ("{ target = \"raw\", snapshots = true }", ["unknown key", "snapshots"]),
             ("{ target = \"raw\", noise_std = 0.1 }", ["unknown key", "noise_std"]),
-            ("{ target = \"raw\", alpha = 3, force = 1 }", ["`force` replaces `alpha`", "alpha = 3"]),
-            ("{ target = \"none\", alpha = 2 }", ["target `none` has no pairs", "alpha has no effect; leave it out"]),
+            (
+                "{ target = \"raw\", alpha = 3, force = 1 }",
+                ["`force` replaces `alpha`", "alpha = 3"],
+            ),
+            (
+                "{ target = \"none\", alpha = 2 }",
+                ["target `none` has no pairs", "alpha has no effect; leave it out"],
+            ),
             ("{ target = \"none\", force = 1 }", ["target `none` has no force", "leave it out"]),
             ("{ target = \"raw\", force = -1 }", ["at least 0", "found -1"]),
             ("{ target = \"raw\", keep = \"first\" }", ["first", "`best`"]),
-            ("{ target = \"none\", stop_at_accuracy_of = \"raw\" }", ["unknown key", "keep = \"last\""]),
+            (
+                "{ target = \"none\", stop_at_accuracy_of = \"raw\" }",
+                ["unknown key", "keep = \"last\""],
+            ),
         ] {
             let error = format!("{:#}", arm(table).unwrap_err());
             assert!(parts.iter().all(|part| error.contains(part)), "{error}");
@@ -258,7 +354,9 @@ mod tests {
             Arm::new(written, &common, &Known::of_conditions().unwrap()).unwrap().training().clone()
         };
         let default = "training.epochs=10";
-        for common in ["alpha=3", "pairs=5", "layers=[1]", "alpha_warm_up=0.5", "centering=\"batch\""] {
+        for common in
+            ["alpha=3", "pairs=5", "layers=[1]", "alpha_warm_up=0.5", "centering=\"batch\""]
+        {
             let common = format!("training.{common}");
             assert_eq!(with(&common, "none"), with(default, "none"), "{common}");
             assert_ne!(with(&common, "denoised"), with(default, "denoised"), "{common}");
@@ -288,7 +386,9 @@ mod tests {
             Table::try_from(&config.training.common).unwrap()
         };
         let written: Table = "target = \"raw\"\nforce = 2".parse().unwrap();
-        let of = |alpha| Arm::new(written.clone(), &common(alpha), &Known::of_conditions().unwrap()).unwrap();
+        let of = |alpha| {
+            Arm::new(written.clone(), &common(alpha), &Known::of_conditions().unwrap()).unwrap()
+        };
         assert_eq!((of(3.0).force(), of(3.0).training()), (Some(2.0), of(5.0).training()));
     }
 }

@@ -1,5 +1,5 @@
-//! The valid keys: those of the embedded default. A key that is unset by default appears there behind a `#` without a
-//! space, with an example value; so do further types of values of a key.
+//! The valid keys: those of the embedded default. A key that is unset by default appears there
+//! behind a `#` without a space, with an example value; so do further types of values of a key.
 
 use super::DEFAULT;
 use anyhow::{Context as _, Result};
@@ -24,21 +24,32 @@ impl Known {
         let mut section = &mut known;
         for line in text.lines() {
             if line.starts_with('[') {
-                section = line.trim_matches(['[', ']']).split('.').fold(&mut known, |section, name| section.at(name));
-            } else if let Some(example) = line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| !c.is_whitespace())) {
-                let wrong = || format!("the embedded default: `{line}` is neither a comment nor a key with a value");
+                section = line
+                    .trim_matches(['[', ']'])
+                    .split('.')
+                    .fold(&mut known, |section, name| section.at(name));
+            } else if let Some(example) =
+                line.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| !c.is_whitespace()))
+            {
+                let wrong = || {
+                    format!(
+                        "the embedded default: `{line}` is neither a comment nor a key with a value"
+                    )
+                };
                 section.add(&example.parse().with_context(wrong)?);
             }
         }
         Ok(known)
     }
 
-    /// Keys allowed in an entry of `training.conditions`: its own and all training settings. `snapshots` is not among
-    /// them, since it holds for all conditions.
+    /// Keys allowed in an entry of `training.conditions`: its own and all training settings.
+    /// `snapshots` is not among them, since it holds for all conditions.
     pub(crate) fn of_conditions() -> Result<Self> {
         let mut training = Self::of(DEFAULT)?.at("training").clone();
         let own = training.sections.remove("conditions").unwrap_or_default();
-        training.keys.retain(|key, _| !["conditions", "seeds", "snapshots"].contains(&key.as_str()));
+        training
+            .keys
+            .retain(|key, _| !["conditions", "seeds", "snapshots"].contains(&key.as_str()));
         training.keys.extend(own.keys);
         Ok(training)
     }
@@ -59,7 +70,8 @@ impl Known {
         self.keys.keys().chain(sections).map(String::as_str)
     }
 
-    /// Full names of all keys called `key` in this section and those within, such as `training.alpha`.
+    /// Full names of all keys called `key` in this section and those within, such as
+    /// `training.alpha`.
     pub(crate) fn places_of(&self, key: &str) -> Vec<String> {
         let here = self.keys.contains_key(key).then(|| key.to_owned());
         let within = self.sections.iter().flat_map(|(name, section)| {
@@ -75,7 +87,8 @@ impl Known {
     fn add(&mut self, table: &Table) {
         for (key, value) in table {
             match value {
-                // A value if written as `{ .. }` behind `#`, a section if it has its own header line.
+                // A value if written as `{ .. }` behind `#`, a section if it has its own header
+                // line.
                 Value::Table(section) if !self.keys.contains_key(key) => self.at(key).add(section),
                 value => {
                     let tables = value.as_array().into_iter().flatten().filter_map(Value::as_table);

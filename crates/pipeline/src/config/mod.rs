@@ -20,7 +20,8 @@ use std::path::{Path, PathBuf};
 
 const DEFAULT: &str = include_str!("../../../../xtask/configs/default.toml");
 
-/// Predictions that have seen a trial contain its noise, which combining them with the trial would count twice.
+/// Predictions that have seen a trial contain its noise, which combining them with the trial would
+/// count twice.
 const FOLDS_OF_COMBINED: usize = 5;
 
 /// All settings that decide what a run computes.
@@ -85,7 +86,8 @@ pub(crate) struct Prediction {
 pub(crate) enum Denoiser {
     /// The convolutional model of `[response]`.
     Convolutional,
-    /// This model mixed with linear readouts of fixed features, with weights chosen on held-out trials.
+    /// This model mixed with linear readouts of fixed features, with weights chosen on held-out
+    /// trials.
     Mixed,
 }
 
@@ -102,7 +104,8 @@ pub(crate) struct Similarity {
 /// Weighting of neurons in targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Weights {
-    /// One of the following, whichever brings targets closer to noise-free similarities of held-out images.
+    /// One of the following, whichever brings targets closer to noise-free similarities of held-out
+    /// images.
     #[serde(rename = "automatic")]
     Automatic,
     /// The inverse standard deviation.
@@ -128,12 +131,12 @@ pub(crate) struct Robustness {
 }
 
 impl Config {
-    /// Resolves the embedded default, an optional file and `settings` of the form `section.key=value`; relative paths
-    /// are relative to the working directory.
+    /// Resolves the embedded default, an optional file and `settings` of the form
+    /// `section.key=value`; relative paths are relative to the working directory.
     ///
     /// # Errors
-    /// Returns an error if a key does not exist (with the nearest valid one), a value does not fit (with its key), or a
-    /// file does not exist.
+    /// Returns an error if a key does not exist (with the nearest valid one), a value does not fit
+    /// (with its key), or a file does not exist.
     pub fn load(file: Option<&Path>, settings: &[String]) -> Result<Self> {
         let table = overrides::layer(DEFAULT, file, settings)?;
         let config: Self = table.try_into().context("the configuration is not valid")?;
@@ -162,7 +165,9 @@ impl Config {
             ensure!(value > 0, "{key} is 0; set it to at least 1");
         }
         if let Some(folds @ (0 | 1)) = self.prediction.folds {
-            bail!("prediction.folds is {folds}; give at least 2, or leave it out for in-sample predictions");
+            bail!(
+                "prediction.folds is {folds}; give at least 2, or leave it out for in-sample predictions"
+            );
         }
         self.training.check()?;
         for levels in [&self.robustness.gaussian, &self.robustness.linf, &self.robustness.l2] {
@@ -176,7 +181,10 @@ impl Config {
 
     fn check_files(&self) -> Result<()> {
         let Scans { files, truth } = &self.scans;
-        ensure!(files.as_ref().is_none_or(|files| !files.is_empty()), "scans.files is empty; leave it out for simulated scans");
+        ensure!(
+            files.as_ref().is_none_or(|files| !files.is_empty()),
+            "scans.files is empty; leave it out for simulated scans"
+        );
         if let Some(truth) = truth {
             let scans = files.as_ref().map_or(0, Vec::len);
             ensure!(
@@ -186,15 +194,35 @@ impl Config {
                 truth.len()
             );
         }
-        let scans = files.iter().chain(truth).flatten().map(|path| ("scans", "simulated scans", path));
-        let stimuli = self.simulation.stimuli.iter().map(|path| ("simulation.stimuli", "procedural stimuli", path));
+        let scans =
+            files.iter().chain(truth).flatten().map(|path| ("scans", "simulated scans", path));
+        let stimuli = self
+            .simulation
+            .stimuli
+            .iter()
+            .map(|path| ("simulation.stimuli", "procedural stimuli", path));
         let images = self.images.file.iter().map(|path| ("images.file", "procedural images", path));
-        let corrupted = self.images.corrupted.iter().map(|path| ("images.corrupted", "corruptions made here", path));
-        let network = self.similarity.network.iter().map(|path| ("similarity.network", "a run without features", path));
-        let transferred = self.prediction.network.iter().map(|path| ("prediction.network", "untrained features", path));
+        let corrupted = self
+            .images
+            .corrupted
+            .iter()
+            .map(|path| ("images.corrupted", "corruptions made here", path));
+        let network = self
+            .similarity
+            .network
+            .iter()
+            .map(|path| ("similarity.network", "a run without features", path));
+        let transferred = self
+            .prediction
+            .network
+            .iter()
+            .map(|path| ("prediction.network", "untrained features", path));
         let given = scans.chain(stimuli).chain(images).chain(corrupted);
         for (key, without, path) in given.chain(network).chain(transferred) {
-            ensure!(!path.as_os_str().is_empty(), "{key} is an empty path; leave it out for {without}");
+            ensure!(
+                !path.as_os_str().is_empty(),
+                "{key} is an empty path; leave it out for {without}"
+            );
             ensure!(path.exists(), "{key}: {} does not exist", path.display());
         }
         ensure!(
@@ -211,8 +239,9 @@ impl Config {
         Ok(())
     }
 
-    /// Number of folds for predicting each image with models that never saw it: the configured number, or
-    /// [`FOLDS_OF_COMBINED`] if a target combines predictions with the trials themselves.
+    /// Number of folds for predicting each image with models that never saw it: the configured
+    /// number, or [`FOLDS_OF_COMBINED`] if a target combines predictions with the trials
+    /// themselves.
     pub(crate) fn folds(&self) -> Option<usize> {
         let combined = Target::Matrix(MatrixTarget::Combined);
         let wanted = self.training.conditions.iter().any(|arm| arm.target() == combined);
@@ -231,7 +260,8 @@ impl Config {
         let networks = self.similarity.network.iter_mut().chain(&mut self.prediction.network);
         let images = self.images.file.iter_mut().chain(&mut self.images.corrupted);
         for path in files.chain(&mut self.simulation.stimuli).chain(images).chain(networks) {
-            *path = std::fs::canonicalize(&path).with_context(|| format!("could not resolve {}", path.display()))?;
+            *path = std::fs::canonicalize(&path)
+                .with_context(|| format!("could not resolve {}", path.display()))?;
         }
         Ok(self)
     }
@@ -248,7 +278,10 @@ mod tests {
     use super::*;
 
     fn load(settings: &[&str]) -> Result<Config> {
-        Config::load(None, &settings.iter().map(|setting| (*setting).to_owned()).collect::<Vec<_>>())
+        Config::load(
+            None,
+            &settings.iter().map(|setting| (*setting).to_owned()).collect::<Vec<_>>(),
+        )
     }
 
     #[test]
@@ -257,17 +290,24 @@ mod tests {
         assert_eq!(default.name, "default");
         let paper = concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/configs/paper.toml");
         let paper = Config::load(Some(Path::new(paper)), &[]).unwrap();
-        assert_eq!((paper.training.common.base_channels, paper.training.common.weight_decay), (64, 0.0));
+        assert_eq!(
+            (paper.training.common.base_channels, paper.training.common.weight_decay),
+            (64, 0.0)
+        );
         assert_eq!(paper.robustness.gaussian.last(), Some(&0.1));
         assert_eq!(paper.training.shorter().len(), 3);
         let walker = concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/configs/walker2019.toml");
         let walker = Config::load(Some(Path::new(walker)), &[]).unwrap();
         assert_eq!(walker.response, brainprior_response_model::Config::walker2019());
-        let experiments = concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/configs/experiments.toml");
+        let experiments =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/configs/experiments.toml");
         assert!(Config::load(Some(Path::new(experiments)), &[]).unwrap().training.common.snapshots);
         let claim = concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/configs/claim.toml");
         let claim = Config::load(Some(Path::new(claim)), &[]).unwrap();
-        assert_eq!((claim.images.skip_test, claim.images.test, claim.robustness.noise_images), (1000, 9000, 9000));
+        assert_eq!(
+            (claim.images.skip_test, claim.images.test, claim.robustness.noise_images),
+            (1000, 9000, 9000)
+        );
     }
 
     #[test]
@@ -284,19 +324,27 @@ mod tests {
         let file = folder.path().join("paper.toml");
         let text = uncommented.collect::<Vec<_>>().join("\n");
         assert!(text.contains("vgg19.safetensors"));
-        std::fs::write(&file, text.replace("vgg19.safetensors", &network.display().to_string())).unwrap();
+        std::fs::write(&file, text.replace("vgg19.safetensors", &network.display().to_string()))
+            .unwrap();
         let config = Config::load(Some(&file), &[]).unwrap();
         assert_eq!(config.similarity.layer, Layer::Name("conv3_1".into()));
-        assert!(config.training.conditions.iter().any(|arm| arm.target() == Target::Matrix(MatrixTarget::Features)));
+        assert!(
+            config
+                .training
+                .conditions
+                .iter()
+                .any(|arm| arm.target() == Target::Matrix(MatrixTarget::Features))
+        );
     }
 
     fn missing(value: &serde_json::Value, known: &Known, path: &str) -> Vec<String> {
         let fields = value.as_object().unwrap().iter();
-        let missing = fields.flat_map(|(key, value)| match (known.examples(key), known.section(key)) {
-            (Some(_), _) => Vec::new(),
-            (None, Some(section)) => missing(value, section, &format!("{path}{key}.")),
-            (None, None) => vec![format!("{path}{key}")],
-        });
+        let missing =
+            fields.flat_map(|(key, value)| match (known.examples(key), known.section(key)) {
+                (Some(_), _) => Vec::new(),
+                (None, Some(section)) => missing(value, section, &format!("{path}{key}.")),
+                (None, None) => vec![format!("{path}{key}")],
+            });
         missing.collect()
     }
 
@@ -309,7 +357,9 @@ mod tests {
     fn examples(known: &Known, path: &str) -> Vec<String> {
         let names = known.names();
         let examples = names.flat_map(|name| match known.examples(name) {
-            Some(examples) => examples.iter().map(|example| format!("{path}{name}={example}")).collect(),
+            Some(examples) => {
+                examples.iter().map(|example| format!("{path}{name}={example}")).collect()
+            }
             None => examples(known.section(name).unwrap(), &format!("{path}{name}.")),
         });
         examples.collect()
@@ -318,7 +368,10 @@ mod tests {
     #[test]
     fn every_value_that_the_default_shows_fits() {
         let examples = examples(&Known::of(DEFAULT).unwrap(), "");
-        assert!(examples.iter().any(|example| example.starts_with("training.layers=")), "{examples:?}");
+        assert!(
+            examples.iter().any(|example| example.starts_with("training.layers=")),
+            "{examples:?}"
+        );
         for example in examples {
             let table = overrides::layer(DEFAULT, None, std::slice::from_ref(&example)).unwrap();
             if let Err(error) = table.try_into::<Config>() {
@@ -349,7 +402,10 @@ mod tests {
             ("training.epochs=0", "training.epochs: expected at least 1, found 0"),
             ("training.conditions=[]", "training.conditions is empty"),
             ("training.conditions=[{target=\"raw\"},{target=\"raw\"}]", "`raw` appears twice"),
-            ("training.conditions=[{target=\"features\"}]", "set similarity.network to a checkpoint"),
+            (
+                "training.conditions=[{target=\"features\"}]",
+                "set similarity.network to a checkpoint",
+            ),
             ("training.centering=both", "both"),
             ("prediction.folds=1", "prediction.folds is 1"),
             ("robustness.gaussian=[0.2, 0.1]", "increasing levels"),
@@ -377,7 +433,10 @@ mod tests {
             ("training.early_matches=raw", "keep = \"last\""),
             ("training.stop_after=3", "keep = \"last\""),
             ("training.noise_std=0.1", "robust_training = { noise"),
-            ("training.conditions=[\"none\", \"raw alpha=3\"]", "{ target = \"none\" },\n    { target = \"raw\", alpha = 3 },\n"),
+            (
+                "training.conditions=[\"none\", \"raw alpha=3\"]",
+                "{ target = \"none\" },\n    { target = \"raw\", alpha = 3 },\n",
+            ),
             ("training.conditions=denoise", "found [\"denoise\"]"),
         ] {
             let error = format!("{:#}", load(&[setting]).unwrap_err());

@@ -1,4 +1,5 @@
-//! The three layers of a configuration: the embedded default, a file, and `--set` on the command line.
+//! The three layers of a configuration: the embedded default, a file, and `--set` on the command
+//! line.
 
 use super::known::Known;
 use super::replaced;
@@ -12,23 +13,27 @@ const DEEPEST: usize = 8;
 /// Overrides `default` by `file` and then by `overrides` (`section.key=value`).
 ///
 /// # Errors
-/// Returns an error if a key is unknown (with the nearest valid one), a value has the wrong type, or a file is not
-/// TOML.
+/// Returns an error if a key is unknown (with the nearest valid one), a value has the wrong type,
+/// or a file is not TOML.
 pub(crate) fn layer(default: &str, file: Option<&Path>, overrides: &[String]) -> Result<Table> {
     let known = Known::of(default)?;
     let mut table: Table = default.parse().context("the embedded default is not valid TOML")?;
     if let Some(path) = file {
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("could not read the configuration {}", path.display()))?;
-        let over: Table = text.parse().with_context(|| format!("{} is not valid TOML", path.display()))?;
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("could not read the configuration {}", path.display()))?;
+        let over: Table =
+            text.parse().with_context(|| format!("{} is not valid TOML", path.display()))?;
         merge(&mut table, over, &known, &path.display().to_string(), "")?;
     }
     for item in overrides {
-        let (key, value) = item
-            .split_once('=')
-            .with_context(|| format!("--set {item}: expected SECTION.KEY=VALUE, for example training.epochs=12"))?;
+        let (key, value) = item.split_once('=').with_context(|| {
+            format!("--set {item}: expected SECTION.KEY=VALUE, for example training.epochs=12")
+        })?;
         // No section is nested as deeply; merging deeper ones would recurse as deeply.
-        ensure!(key.matches('.').count() < DEEPEST, "--set {item}: the key has more than {DEEPEST} parts");
+        ensure!(
+            key.matches('.').count() < DEEPEST,
+            "--set {item}: the key has more than {DEEPEST} parts"
+        );
         let over = nested(key.trim(), parse_value(value.trim()));
         merge(&mut table, over, &known, &format!("--set {item}"), "")?;
     }
@@ -60,7 +65,13 @@ fn nested(key: &str, value: Value) -> Table {
 ///
 /// # Errors
 /// Returns an error if a key is unknown (with the nearest valid one) or a value has the wrong type.
-pub(crate) fn merge(base: &mut Table, over: Table, known: &Known, source: &str, section: &str) -> Result<()> {
+pub(crate) fn merge(
+    base: &mut Table,
+    over: Table,
+    known: &Known,
+    source: &str,
+    section: &str,
+) -> Result<()> {
     for (key, value) in over {
         let path = if section.is_empty() { key.clone() } else { format!("{section}.{key}") };
         if let Some(examples) = known.examples(&key) {
@@ -73,7 +84,9 @@ pub(crate) fn merge(base: &mut Table, over: Table, known: &Known, source: &str, 
         };
         match (base.entry(key).or_insert_with(|| Value::Table(Table::new())), value) {
             (Value::Table(base), Value::Table(over)) => merge(base, over, within, source, &path)?,
-            (_, value) => bail!("{source}: `{path}` is a section, found {}: {value}", value.type_str()),
+            (_, value) => {
+                bail!("{source}: `{path}` is a section, found {}: {value}", value.type_str())
+            }
         }
     }
     Ok(())
@@ -86,7 +99,9 @@ fn fitting(examples: &[Value], value: Value, source: &str, path: &str) -> Result
         return Ok(value);
     }
     let value = match value {
-        Value::Integer(number) if fits(&Value::Float(0.0)) => return Ok(Value::Float(number as f64)),
+        Value::Integer(number) if fits(&Value::Float(0.0)) => {
+            return Ok(Value::Float(number as f64));
+        }
         value if fits(&Value::Array(Vec::new())) => return Ok(Value::Array(vec![value])),
         value => value,
     };
@@ -107,8 +122,11 @@ fn suggestion(known: &Known, key: &str, section: &str) -> String {
         let named: Vec<String> = places.iter().map(|place| format!("`{within}{place}`")).collect();
         return format!("did you mean {}?", named.join(" or "));
     }
-    let nearest = known.names().max_by(|a, b| strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key)));
-    let place = if section.is_empty() { "at the top level".to_owned() } else { format!("in [{section}]") };
+    let nearest = known
+        .names()
+        .max_by(|a, b| strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key)));
+    let place =
+        if section.is_empty() { "at the top level".to_owned() } else { format!("in [{section}]") };
     let all = known.names().collect::<Vec<_>>().join(", ");
     format!("did you mean `{}`? Valid {place}: {all}", nearest.unwrap_or_default())
 }
@@ -121,12 +139,17 @@ mod tests {
                            mixture = \"learned\"\n#mixture = { fixed = [1] }\n";
 
     fn set(settings: &[&str]) -> Result<Table> {
-        layer(DEFAULT, None, &settings.iter().map(|setting| (*setting).to_owned()).collect::<Vec<_>>())
+        layer(
+            DEFAULT,
+            None,
+            &settings.iter().map(|setting| (*setting).to_owned()).collect::<Vec<_>>(),
+        )
     }
 
     #[test]
     fn later_layers_win_and_bare_words_are_strings() {
-        let table = set(&["training.epochs=3", "training.alpha=5", "training.files=b", "name=lab"]).unwrap();
+        let table = set(&["training.epochs=3", "training.alpha=5", "training.files=b", "name=lab"])
+            .unwrap();
         assert_eq!(table["name"].as_str(), Some("lab"));
         assert_eq!(table["training"]["epochs"].as_integer(), Some(3));
         assert_eq!(table["training"]["alpha"].as_float(), Some(5.0));
@@ -142,7 +165,12 @@ mod tests {
     #[test]
     fn a_key_that_is_left_out_can_be_set_and_a_table_replaces_a_word() {
         assert!(set(&[]).unwrap()["training"].get("layers").is_none());
-        let table = set(&["training.layers=[1, 2]", "training.mixture={fixed=[3]}", "training.mixture={other=1}"]).unwrap();
+        let table = set(&[
+            "training.layers=[1, 2]",
+            "training.mixture={fixed=[3]}",
+            "training.mixture={other=1}",
+        ])
+        .unwrap();
         assert_eq!(table["training"]["layers"][1].as_integer(), Some(2));
         assert_eq!(table["training"]["mixture"].to_string(), "{ other = 1 }");
     }
@@ -165,7 +193,10 @@ mod tests {
         let path = folder.path().join("lab.toml");
         std::fs::write(&path, "[trainings]\nepochs = 1\n").unwrap();
         let error = layer(DEFAULT, Some(&path), &[]).unwrap_err().to_string();
-        assert!(error.contains("lab.toml") && error.contains("did you mean `training`?"), "{error}");
+        assert!(
+            error.contains("lab.toml") && error.contains("did you mean `training`?"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -173,7 +204,10 @@ mod tests {
         let error = set(&["training.epochs=many"]).unwrap_err().to_string();
         assert!(error.contains("expects integer (for example 10), found string"), "{error}");
         let error = set(&["training.mixture=3"]).unwrap_err().to_string();
-        assert!(error.contains("string or table (for example \"learned\" or { fixed = [1] })"), "{error}");
+        assert!(
+            error.contains("string or table (for example \"learned\" or { fixed = [1] })"),
+            "{error}"
+        );
         let error = set(&["training=3"]).unwrap_err().to_string();
         assert!(error.contains("`training` is a section"), "{error}");
     }

@@ -9,14 +9,18 @@ pub(crate) fn key(path: &str) -> Option<String> {
     // A condition has the keys of [training].
     let path = path.replacen("training.conditions.", "training.", 1);
     let instead = match path.as_str() {
-        "training.gamma" => "write fixed weights as mixture = { fixed = [3, 1] }; leave it out for learned ones",
+        "training.gamma" => {
+            "write fixed weights as mixture = { fixed = [3, 1] }; leave it out for learned ones"
+        }
         "training.taps" => "it is now training.layers",
         "training.centring" => "it is now training.centering",
         "training.early_matches" | "training.stop_at_accuracy_of" | "training.stop_after" => {
             "a training stopped within its schedule is not a valid control; add shorter trainings with their own schedule: \
              { target = \"none\", epochs = 5, keep = \"last\" }, and the report interpolates between them"
         }
-        "training.noise_std" => "in the condition, write robust_training = { noise = { std = 0.2 } }",
+        "training.noise_std" => {
+            "in the condition, write robust_training = { noise = { std = 0.2 } }"
+        }
         "training.attack_epsilon" | "training.attack_steps" => {
             "in the condition, write robust_training = { adversarial = { epsilon = 0.016, steps = 5 } }"
         }
@@ -31,16 +35,22 @@ pub(crate) fn key(path: &str) -> Option<String> {
     Some(instead.to_owned())
 }
 
-/// Converts a line of the earlier `training.conditions`, such as `denoised alpha=80`, to a table; `None` if it never
-/// was valid.
+/// Converts a line of the earlier `training.conditions`, such as `denoised alpha=80`, to a table;
+/// `None` if it never was valid.
 pub(crate) fn condition(line: &str, known: &Known) -> Option<String> {
     let mut words = line.split_whitespace();
     let word = words.next()?;
     let mut own: BTreeMap<&str, Value> = BTreeMap::new();
     for setting in words {
         let (key, value) = setting.split_once('=')?;
-        let value = format!("value = {value}").parse().ok().and_then(|mut table: Table| table.remove("value"));
-        own.insert(key, value.unwrap_or_else(|| Value::String(setting[key.len() + 1..].to_owned())));
+        let value = format!("value = {value}")
+            .parse()
+            .ok()
+            .and_then(|mut table: Table| table.remove("value"));
+        own.insert(
+            key,
+            value.unwrap_or_else(|| Value::String(setting[key.len() + 1..].to_owned())),
+        );
     }
     let training = |kind: &str| {
         let examples = known.examples("robust_training").into_iter().flatten();
@@ -51,13 +61,21 @@ pub(crate) fn condition(line: &str, known: &Known) -> Option<String> {
     taken("early_matches", &Value::Boolean(true));
     let epochs = known.examples("epochs").and_then(|examples| examples.first()?.as_integer())?;
     let half = Value::Integer(epochs / 2);
-    let noise: Table = training("noise")?.iter().map(|(key, value)| (key.clone(), taken("noise_std", value))).collect();
+    let noise: Table = training("noise")?
+        .iter()
+        .map(|(key, value)| (key.clone(), taken("noise_std", value)))
+        .collect();
     let attack = training("adversarial")?;
-    let attack: Table = attack.iter().map(|(key, value)| (key.clone(), taken(&format!("attack_{key}"), value))).collect();
+    let attack: Table = attack
+        .iter()
+        .map(|(key, value)| (key.clone(), taken(&format!("attack_{key}"), value)))
+        .collect();
     let mut table = Vec::new();
     let mut add = |key: &str, value: Value| table.push(format!("{key} = {value}"));
     let name = |name: &str| Value::String(name.to_owned());
-    let one = |key: &str, value: Table| Value::Table(Table::from_iter([(key.to_owned(), Value::Table(value))]));
+    let one = |key: &str, value: Table| {
+        Value::Table(Table::from_iter([(key.to_owned(), Value::Table(value))]))
+    };
     match word {
         "stopped-early" => {
             add("target", name("none"));
@@ -80,7 +98,9 @@ pub(crate) fn condition(line: &str, known: &Known) -> Option<String> {
         match key {
             "gamma" | "layers" | "taps" if nothing => {}
             "alpha_warm_up" if value.as_float() == Some(0.0) || value.as_integer() == Some(0) => {}
-            "gamma" => add("mixture", Value::Table(Table::from_iter([("fixed".to_owned(), value)]))),
+            "gamma" => {
+                add("mixture", Value::Table(Table::from_iter([("fixed".to_owned(), value)])))
+            }
             "taps" => add("layers", value),
             "centring" => add("centering", value),
             key => add(key, value),
@@ -104,8 +124,14 @@ mod tests {
                 "{ target = \"raw\", centering = \"batch\", mixture = { fixed = [1, 0] } }",
             ),
             ("stopped-early", "{ target = \"none\", epochs = 5, keep = \"last\" }"),
-            ("stopped-early early_matches=raw", "{ target = \"none\", epochs = 5, keep = \"last\" }"),
-            ("noise-augmented", "{ target = \"none\", robust_training = { noise = { std = 0.2 } } }"),
+            (
+                "stopped-early early_matches=raw",
+                "{ target = \"none\", epochs = 5, keep = \"last\" }",
+            ),
+            (
+                "noise-augmented",
+                "{ target = \"none\", robust_training = { noise = { std = 0.2 } } }",
+            ),
             (
                 "adversarial attack_steps=1",
                 "{ target = \"none\", robust_training = { adversarial = { epsilon = 0.016, steps = 1 } } }",

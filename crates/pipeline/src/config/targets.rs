@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// An enum with the names used in configuration and artifacts, and a list that cannot miss a variant.
+/// An enum with the names used in configuration and artifacts, and a list that cannot miss a
+/// variant.
 macro_rules! named {
     ($(#[$about:meta])* enum $Enum:ident { $($(#[$meaning:meta])* $Variant:ident = $name:literal,)* }) => {
         $(#[$about])*
@@ -29,11 +30,13 @@ named! {
     enum MatrixTarget {
         /// Similarity of predicted responses.
         Denoised = "denoised",
-        /// Similarity of predicted responses combined with the measured ones, weighted by their precision.
+        /// Similarity of predicted responses combined with the measured ones, weighted by their
+        /// precision.
         Combined = "combined",
         /// The denoised similarity with the images permuted.
         Shuffled = "shuffled",
-        /// Similarity of Gaussian responses with the denoised eigenspectrum, unrelated to the images.
+        /// Similarity of Gaussian responses with the denoised eigenspectrum, unrelated to the
+        /// images.
         Random = "random",
         /// Similarity of single trials.
         Raw = "raw",
@@ -91,7 +94,9 @@ impl Target {
     }
 
     fn all() -> impl Iterator<Item = Self> {
-        [Self::None, Self::Labels].into_iter().chain(MatrixTarget::ALL.iter().copied().map(Self::Matrix))
+        [Self::None, Self::Labels]
+            .into_iter()
+            .chain(MatrixTarget::ALL.iter().copied().map(Self::Matrix))
     }
 }
 
@@ -100,7 +105,10 @@ impl TryFrom<String> for Target {
 
     fn try_from(name: String) -> Result<Self, String> {
         Self::all().find(|target| target.name() == name).ok_or_else(|| {
-            let known = Self::all().map(|target| format!("`{}`", target.name())).collect::<Vec<_>>().join(", ");
+            let known = Self::all()
+                .map(|target| format!("`{}`", target.name()))
+                .collect::<Vec<_>>()
+                .join(", ");
             format!("unknown target `{name}`, expected one of {known}")
         })
     }

@@ -42,12 +42,15 @@ impl Training {
         check(&settings)?;
         let known = Known::of_conditions()?;
         let tables = tables(conditions, &known)?;
-        let conditions = tables.into_iter().map(|table| Arm::new(table, &common, &known)).collect::<Result<_>>()?;
+        let conditions = tables
+            .into_iter()
+            .map(|table| Arm::new(table, &common, &known))
+            .collect::<Result<_>>()?;
         Ok(Self { seeds, common: settings, conditions })
     }
 
-    /// The reference condition for all others: the first without a target and robust training, preferably one without
-    /// settings of its own.
+    /// The reference condition for all others: the first without a target and robust training,
+    /// preferably one without settings of its own.
     pub(crate) fn baseline(&self) -> Option<&Arm> {
         let mut plain = self.conditions.iter().filter(|arm| arm.kind() == Target::None.name());
         plain.clone().find(|arm| arm.own().next().is_none()).or_else(|| plain.next())
@@ -55,7 +58,10 @@ impl Training {
 
     /// Checks the settings as far as possible without the data.
     pub(crate) fn check(&self) -> Result<()> {
-        ensure!(!self.conditions.is_empty(), "training.conditions is empty; give at least {{ target = \"none\" }}");
+        ensure!(
+            !self.conditions.is_empty(),
+            "training.conditions is empty; give at least {{ target = \"none\" }}"
+        );
         for (index, arm) in self.conditions.iter().enumerate() {
             ensure!(
                 self.conditions[..index].iter().all(|other| other.folder() != arm.folder()),
@@ -66,8 +72,8 @@ impl Training {
         Ok(())
     }
 
-    /// Shorter, complete trainings of the baseline, between which the report interpolates its results to other clean
-    /// accuracies.
+    /// Shorter, complete trainings of the baseline, between which the report interpolates its
+    /// results to other clean accuracies.
     pub(crate) fn shorter(&self) -> Vec<&Arm> {
         let Some(baseline) = self.baseline() else { return Vec::new() };
         self.conditions.iter().filter(|arm| *arm != baseline && arm.is_shorter(baseline)).collect()
@@ -82,25 +88,36 @@ fn tables(conditions: Vec<Value>, known: &Known) -> Result<Vec<Table>> {
         match value {
             Value::Table(table) => tables.push(table),
             Value::String(line) => lines.push(line),
-            value => bail!("training.conditions: expected tables like {{ target = \"denoised\" }}, found {value}"),
+            value => bail!(
+                "training.conditions: expected tables like {{ target = \"denoised\" }}, found {value}"
+            ),
         }
     }
     if lines.is_empty() {
         return Ok(tables);
     }
-    let replacements: Option<Vec<String>> = lines.iter().map(|line| replaced::condition(line, known)).collect();
+    let replacements: Option<Vec<String>> =
+        lines.iter().map(|line| replaced::condition(line, known)).collect();
     match replacements {
         Some(replacements) => bail!(
             "training.conditions now holds tables, not lines; instead of {lines:?} write\n[\n    {},\n]",
             replacements.join(",\n    ")
         ),
-        None => bail!("training.conditions: expected tables like {{ target = \"denoised\" }}, found {lines:?}"),
+        None => bail!(
+            "training.conditions: expected tables like {{ target = \"denoised\" }}, found {lines:?}"
+        ),
     }
 }
 
 /// Checks the settings as far as possible without the data.
 pub(crate) fn check(settings: &TrainConfig) -> Result<()> {
-    ensure!(settings.alpha_warm_up != Some(0.0), "training.alpha_warm_up is 0; leave it out for a constant alpha");
-    ensure!(settings.layers.as_deref() != Some(&[]), "training.layers is empty; leave it out for all layers");
+    ensure!(
+        settings.alpha_warm_up != Some(0.0),
+        "training.alpha_warm_up is 0; leave it out for a constant alpha"
+    );
+    ensure!(
+        settings.layers.as_deref() != Some(&[]),
+        "training.layers is empty; leave it out for all layers"
+    );
     settings.check().map_err(|error| anyhow::anyhow!("training.{error}"))
 }

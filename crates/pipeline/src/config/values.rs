@@ -5,7 +5,10 @@ use std::num::NonZeroUsize;
 
 /// A number of images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected \"all\" or a number of images, at least 1; instead of 0 write \"all\"")]
+#[serde(
+    untagged,
+    expecting = "expected \"all\" or a number of images, at least 1; instead of 0 write \"all\""
+)]
 pub(crate) enum Extent {
     /// The first images up to this number, or all if there are fewer.
     First(NonZeroUsize),
@@ -23,7 +26,10 @@ pub(crate) enum All {
 
 /// A layer of a trained network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected the number of a layer (0: stem, s: stage s) or a name such as \"conv3_1\"")]
+#[serde(
+    untagged,
+    expecting = "expected the number of a layer (0: stem, s: stage s) or a name such as \"conv3_1\""
+)]
 pub(crate) enum Layer {
     /// A layer of one of our classifiers: 0 for the stem, s for stage s.
     Number(usize),

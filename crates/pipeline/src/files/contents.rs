@@ -49,8 +49,10 @@ fn of_json(path: &Path) -> Result<Contents> {
 }
 
 fn of_toml(path: &Path) -> Result<Contents> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
-    let value: serde_json::Value = toml::from_str(&text).with_context(|| format!("{} is not valid TOML", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("could not read {}", path.display()))?;
+    let value: serde_json::Value =
+        toml::from_str(&text).with_context(|| format!("{} is not valid TOML", path.display()))?;
     let mut contents = Contents::new();
     walk_json(&value, "", &mut contents);
     Ok(contents)
@@ -71,7 +73,9 @@ fn walk_json(value: &serde_json::Value, path: &str, contents: &mut Contents) {
         contents.insert(path.to_owned(), Entry { dtype: dtype.into(), shape });
     }
     match value {
-        Value::Array(items) => items.iter().for_each(|item| walk_json(item, &format!("{path}[]"), contents)),
+        Value::Array(items) => {
+            items.iter().for_each(|item| walk_json(item, &format!("{path}[]"), contents))
+        }
         Value::Object(fields) => {
             for (name, field) in fields {
                 let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
@@ -90,7 +94,8 @@ mod tests {
     fn json_fields_are_listed_with_brackets_for_arrays() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("results.json");
-        std::fs::write(&path, r#"{"scans":[{"name":"a","oracle":0.4}],"seed":1,"none":null}"#).unwrap();
+        std::fs::write(&path, r#"{"scans":[{"name":"a","oracle":0.4}],"seed":1,"none":null}"#)
+            .unwrap();
         let contents = of_json(&path).unwrap();
         assert_eq!(contents["scans"], Entry { dtype: "array".into(), shape: vec![1] });
         assert_eq!(contents["scans[].oracle"].dtype, "f64");

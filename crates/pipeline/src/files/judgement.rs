@@ -1,5 +1,5 @@
-//! The contents and validity of a file. The verdict is that of the reader used by the stages, or of the data spec for
-//! kinds that no stage reads.
+//! The contents and validity of a file. The verdict is that of the reader used by the stages, or of
+//! the data spec for kinds that no stage reads.
 
 use super::contents::{self, Contents};
 use super::spec::{Container, Kind, Spec};
@@ -35,23 +35,32 @@ pub(crate) enum Content {
 /// Reads a file and compares it with its spec.
 ///
 /// # Errors
-/// Returns the reader's error; for JSON and kinds that no stage reads, all differences from the spec, one per line.
+/// Returns the reader's error; for JSON and kinds that no stage reads, all differences from the
+/// spec, one per line.
 pub(crate) fn judge(path: &Path, kind: Kind) -> Result<Judgement> {
     let spec = kind.spec()?;
     // CIFAR's own formats have no list of datasets; their reader checks them completely.
-    let contents = match (spec.format, path.extension().is_some_and(|ending| ending == "safetensors")) {
-        (Container::Safetensors, false) if kind == Kind::Checkpoint => contents::of_weights(path).ok(),
-        (Container::Safetensors, false) => None,
-        (container, _) => contents::list(path, container).ok(),
-    };
+    let contents =
+        match (spec.format, path.extension().is_some_and(|ending| ending == "safetensors")) {
+            (Container::Safetensors, false) if kind == Kind::Checkpoint => {
+                contents::of_weights(path).ok()
+            }
+            (Container::Safetensors, false) => None,
+            (container, _) => contents::list(path, container).ok(),
+        };
     let problems = contents.as_ref().map_or(vec![], |contents| spec.problems(contents));
     let departs = || {
         let (shown, title, version) = (path.display(), &spec.title, spec.version);
-        format!("{shown} is not a valid {title} (data-spec version {version}):\n  {}", problems.join("\n  "))
+        format!(
+            "{shown} is not a valid {title} (data-spec version {version}):\n  {}",
+            problems.join("\n  ")
+        )
     };
     match read(path, kind) {
         // For JSON, the reader says where it stopped, and the spec says everything that is missing.
-        Err(_) | Ok(Content::Unread) if spec.format == Container::Json && !problems.is_empty() => bail!(departs()),
+        Err(_) | Ok(Content::Unread) if spec.format == Container::Json && !problems.is_empty() => {
+            bail!(departs())
+        }
         Ok(Content::Unread) if !problems.is_empty() => bail!(departs()),
         Err(error) => bail!("{error:#}"),
         Ok(content) => {
@@ -59,9 +68,9 @@ pub(crate) fn judge(path: &Path, kind: Kind) -> Result<Judgement> {
                 Content::Scan(read) => read.1.remarks(),
                 _ => vec![],
             };
-            remarks.extend(
-                problems.iter().map(|problem| format!("differs from the data spec in a part that is not read: {problem}")),
-            );
+            remarks.extend(problems.iter().map(|problem| {
+                format!("differs from the data spec in a part that is not read: {problem}")
+            }));
             Ok(Judgement { spec, contents, content, remarks })
         }
     }
@@ -79,7 +88,9 @@ fn read(path: &Path, kind: Kind) -> Result<Content> {
         Kind::Vgg => other(Network::vgg(path, "conv1_1")?),
         Kind::ExportedMatrix => other(super::exported::read(path)?),
         Kind::Results => other(brainprior_artifact::json::read::<Results>(path)?),
-        Kind::Pairs | Kind::Neighbors | Kind::Attack | Kind::Histogram | Kind::Times => Content::Unread,
+        Kind::Pairs | Kind::Neighbors | Kind::Attack | Kind::Histogram | Kind::Times => {
+            Content::Unread
+        }
     })
 }
 

@@ -46,12 +46,21 @@ impl Unknown {
     }
 }
 
-fn unknown(found: impl Into<String>, would_be_read: &'static str, advice: &'static str) -> Recognized {
+fn unknown(
+    found: impl Into<String>,
+    would_be_read: &'static str,
+    advice: &'static str,
+) -> Recognized {
     Recognized::Unknown(Unknown { found: found.into(), container: None, would_be_read, advice })
 }
 
 /// An unknown file whose datasets can be listed.
-fn listable(container: Container, found: String, would_be_read: &'static str, advice: &'static str) -> Recognized {
+fn listable(
+    container: Container,
+    found: String,
+    would_be_read: &'static str,
+    advice: &'static str,
+) -> Recognized {
     Recognized::Unknown(Unknown { found, container: Some(container), would_be_read, advice })
 }
 
@@ -66,8 +75,11 @@ pub(crate) fn recognize(path: &Path) -> Result<Recognized> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
     let mut start = vec![];
-    let file = std::fs::File::open(path).with_context(|| format!("could not open {}", path.display()))?;
-    file.take(512).read_to_end(&mut start).with_context(|| format!("could not read {}", path.display()))?;
+    let file =
+        std::fs::File::open(path).with_context(|| format!("could not open {}", path.display()))?;
+    file.take(512)
+        .read_to_end(&mut start)
+        .with_context(|| format!("could not read {}", path.display()))?;
 
     if is_hdf5(path)? {
         return of_hdf5(path);
@@ -91,7 +103,10 @@ pub(crate) fn recognize(path: &Path) -> Result<Recognized> {
     if ends(&[".json"]) {
         return of_json(path);
     }
-    let begins = format!("a file that begins with {:?}", String::from_utf8_lossy(&start[..start.len().min(8)]));
+    let begins = format!(
+        "a file that begins with {:?}",
+        String::from_utf8_lossy(&start[..start.len().min(8)])
+    );
     Ok(if start.starts_with(b"MATLAB 5.0 MAT-file") {
         unknown("a MATLAB 5 file", ANY, "save it with -v7.3, or write HDF5 with h5write")
     } else if start.starts_with(b"CDF") {
@@ -105,18 +120,28 @@ pub(crate) fn recognize(path: &Path) -> Result<Recognized> {
             "describe it in a layout and import it: cargo xtask import arrays LAYOUT.toml OUT.h5",
         )
     } else if start.first() == Some(&0x80) {
-        unknown("a Python pickle", ANY, "save tensors with torch.save or safetensors.torch.save_file, and arrays as HDF5")
+        unknown(
+            "a Python pickle",
+            ANY,
+            "save tensors with torch.save or safetensors.torch.save_file, and arrays as HDF5",
+        )
     } else if ends(&[".h5", ".hdf5", ".nwb", ".nc", ".mat"]) {
-        unknown(format!("{begins} and has no HDF5 signature"), ANY, "compare its size with the original: it may be truncated")
+        unknown(
+            format!("{begins} and has no HDF5 signature"),
+            ANY,
+            "compare its size with the original: it may be truncated",
+        )
     } else {
         unknown(begins, ANY, "use a file of one of these kinds")
     })
 }
 
 fn of_folder(path: &Path) -> Result<Recognized> {
-    let listed = std::fs::read_dir(path).with_context(|| format!("could not list {}", path.display()))?;
-    let mut names: Vec<String> =
-        listed.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect::<std::io::Result<_>>()?;
+    let listed =
+        std::fs::read_dir(path).with_context(|| format!("could not list {}", path.display()))?;
+    let mut names: Vec<String> = listed
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect::<std::io::Result<_>>()?;
     names.sort();
     let has = |name: &str| names.iter().any(|known| known == name);
     let cifar = [
@@ -139,20 +164,29 @@ fn of_folder(path: &Path) -> Result<Recognized> {
         return Ok(Recognized::Known(Kind::Sensorium));
     }
     if has("screen") && has("responses") {
-        return Ok(unknown("a session of experanto", ANY, "import it: cargo xtask import experanto FOLDER OUT.h5"));
+        return Ok(unknown(
+            "a session of experanto",
+            ANY,
+            "import it: cargo xtask import experanto FOLDER OUT.h5",
+        ));
     }
     if has("suite2p") || has("plane0") || has("spks.npy") {
-        let advice =
-            "import it with a table of onsets: cargo xtask import suite2p FOLDER OUT.h5 --onsets FILE --images FILE --rate HZ";
+        let advice = "import it with a table of onsets: cargo xtask import suite2p FOLDER OUT.h5 --onsets FILE --images FILE --rate HZ";
         return Ok(unknown("a folder of suite2p", ANY, advice));
     }
-    Ok(unknown(format!("a folder with {}", some(names)), ANY, "use a folder of one of these kinds, or a file in it"))
+    Ok(unknown(
+        format!("a folder with {}", some(names)),
+        ANY,
+        "use a folder of one of these kinds, or a file in it",
+    ))
 }
 
 /// Recognizes a zip file by the name of its first member, which is at the beginning.
 fn of_zip(path: &Path, start: &[u8]) -> Result<Recognized> {
-    let length = start.get(26..28).map_or(0, |bytes| usize::from(u16::from_le_bytes([bytes[0], bytes[1]])));
-    let first = String::from_utf8_lossy(start.get(30..30 + length).unwrap_or_default()).into_owned();
+    let length =
+        start.get(26..28).map_or(0, |bytes| usize::from(u16::from_le_bytes([bytes[0], bytes[1]])));
+    let first =
+        String::from_utf8_lossy(start.get(30..30 + length).unwrap_or_default()).into_owned();
     if first.ends_with("data.pkl") {
         return of_torch(path);
     }
@@ -229,8 +263,12 @@ fn of_json(path: &Path) -> Result<Recognized> {
     Ok(match format {
         "brainprior-results" => Recognized::Known(Kind::Results),
         "brainprior-attack" => Recognized::Known(Kind::Attack),
-        _ if fields.contains_key("from") && fields.contains_key("counts") => Recognized::Known(Kind::Histogram),
-        _ if !fields.is_empty() && fields.values().all(Value::is_number) => Recognized::Known(Kind::Times),
+        _ if fields.contains_key("from") && fields.contains_key("counts") => {
+            Recognized::Known(Kind::Histogram)
+        }
+        _ if !fields.is_empty() && fields.values().all(Value::is_number) => {
+            Recognized::Known(Kind::Times)
+        }
         _ => {
             let found = format!("JSON with {}", some(fields.keys().cloned().collect()));
             listable(Container::Json, found, ANY_JSON, "use another file")

@@ -1,5 +1,5 @@
-//! `validate` and `inspect`: check any file of the pipeline against its spec, or describe it. Both use the reader of
-//! the stages, so they cannot disagree with it.
+//! `validate` and `inspect`: check any file of the pipeline against its spec, or describe it. Both
+//! use the reader of the stages, so they cannot disagree with it.
 
 mod contents;
 mod exported;
@@ -26,8 +26,14 @@ pub fn validate(path: &Path) -> Result<String> {
         Recognized::Unknown(unknown) => bail!(unknown.error(path)),
     };
     let Judgement { spec, contents, remarks, .. } = judgement::judge(path, kind)?;
-    let count = contents.map_or(String::new(), |contents| format!(", {} entries checked", contents.len()));
-    let mut text = format!("{}: a valid {} (data-spec version {}{count})", path.display(), spec.title, spec.version);
+    let count =
+        contents.map_or(String::new(), |contents| format!(", {} entries checked", contents.len()));
+    let mut text = format!(
+        "{}: a valid {} (data-spec version {}{count})",
+        path.display(),
+        spec.title,
+        spec.version
+    );
     for remark in remarks {
         text.push_str(&format!("\n  note: {remark}"));
     }
@@ -56,6 +62,10 @@ mod tests {
         let path = folder.path().join("results.json");
         std::fs::write(&path, r#"{"format":"brainprior-results","version":"one"}"#).unwrap();
         let error = validate(&path).unwrap_err().to_string();
-        assert!(error.contains("version: expected int, found string") && error.contains("networks: missing"), "{error}");
+        assert!(
+            error.contains("version: expected int, found string")
+                && error.contains("networks: missing"),
+            "{error}"
+        );
     }
 }

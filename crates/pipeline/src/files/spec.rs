@@ -1,4 +1,5 @@
-//! The machine-readable specs in `data-specs/`: the datasets of each format with type, shape and meaning.
+//! The machine-readable specs in `data-specs/`: the datasets of each format with type, shape and
+//! meaning.
 
 use anyhow::{Context, Result};
 use brainprior_artifact::Entry;
@@ -97,12 +98,19 @@ pub(crate) struct Dataset {
 impl Dataset {
     /// Whether `name` is this dataset; parts written as `*` in the spec match anything.
     pub(crate) fn matches(&self, name: &str) -> bool {
-        wildcard(self.path.trim_start_matches('/').as_bytes(), name.trim_start_matches('/').as_bytes())
+        wildcard(
+            self.path.trim_start_matches('/').as_bytes(),
+            name.trim_start_matches('/').as_bytes(),
+        )
     }
 
     fn accepts(&self, dtype: &str) -> bool {
         // A kind of number with its width: `f32`.
-        let is = |kind: &str| dtype.strip_prefix(kind).is_some_and(|bits| bits.bytes().all(|digit| digit.is_ascii_digit()));
+        let is = |kind: &str| {
+            dtype
+                .strip_prefix(kind)
+                .is_some_and(|bits| bits.bytes().all(|digit| digit.is_ascii_digit()))
+        };
         self.dtype.split('|').map(str::trim).any(|accepted| match accepted {
             "float" | "number" => is("f") || is("bf"),
             "int" => is("i") || is("u"),
@@ -115,7 +123,10 @@ impl Dataset {
 fn wildcard(pattern: &[u8], name: &[u8]) -> bool {
     match (pattern.split_first(), name.split_first()) {
         (None, None) => true,
-        (Some((b'*', rest)), _) => wildcard(rest, name) || (!name.is_empty() && name[0] != b'/' && wildcard(pattern, &name[1..])),
+        (Some((b'*', rest)), _) => {
+            wildcard(rest, name)
+                || (!name.is_empty() && name[0] != b'/' && wildcard(pattern, &name[1..]))
+        }
         (Some((p, pattern)), Some((n, name))) if p == n => wildcard(pattern, name),
         _ => false,
     }
@@ -131,7 +142,8 @@ impl Spec {
             for (name, found) in found.iter().filter(|(name, _)| dataset.matches(name)) {
                 present = true;
                 if !dataset.accepts(&found.dtype) {
-                    problems.push(format!("{name}: expected {}, found {}", dataset.dtype, found.dtype));
+                    problems
+                        .push(format!("{name}: expected {}, found {}", dataset.dtype, found.dtype));
                 }
                 if dataset.shape.is_empty() {
                     continue;
@@ -197,8 +209,14 @@ mod tests {
         ];
         for kind in all {
             let spec = kind.spec().unwrap();
-            assert!(spec.version >= 1 && !spec.title.is_empty() && !spec.description.is_empty(), "{kind:?}");
-            assert!(spec.datasets.iter().any(|dataset| dataset.required), "{kind:?} requires nothing");
+            assert!(
+                spec.version >= 1 && !spec.title.is_empty() && !spec.description.is_empty(),
+                "{kind:?}"
+            );
+            assert!(
+                spec.datasets.iter().any(|dataset| dataset.required),
+                "{kind:?} requires nothing"
+            );
         }
     }
 

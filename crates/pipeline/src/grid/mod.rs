@@ -1,4 +1,5 @@
-//! The grid of conditions and seeds: its parts, the selection of parts, and scripts for batch systems.
+//! The grid of conditions and seeds: its parts, the selection of parts, and scripts for batch
+//! systems.
 
 mod slurm;
 
@@ -16,7 +17,8 @@ pub(crate) struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// Every condition and seed of the run; conditions with a target come first, since they take longest.
+    /// Every condition and seed of the run; conditions with a target come first, since they take
+    /// longest.
     pub(crate) fn all(context: &'a Context) -> Vec<Self> {
         let training = &context.config.training;
         let mut parts: Vec<Self> = training
@@ -42,8 +44,8 @@ impl<'a> Part<'a> {
         (context.config.training.conditions.iter().position(|arm| arm == self.condition), self.seed)
     }
 
-    /// Seed of its training. Networks of one seed start with equal weights and see the same batches in every condition,
-    /// so that conditions can be compared in pairs.
+    /// Seed of its training. Networks of one seed start with equal weights and see the same batches
+    /// in every condition, so that conditions can be compared in pairs.
     pub(crate) fn seed_of_training(self, context: &Context) -> u64 {
         context.config.seed_of(&format!("train/seed{}", self.seed))
     }

@@ -11,8 +11,8 @@ use std::path::Path;
 /// A batch system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BatchSystem {
-    /// A job for everything before the grid, array jobs with one task per condition and seed, and a job for everything
-    /// after.
+    /// A job for everything before the grid, array jobs with one task per condition and seed, and a
+    /// job for everything after.
     Slurm,
 }
 
@@ -30,22 +30,30 @@ pub struct Resources {
 /// The script that distributes a run over `system`.
 ///
 /// # Errors
-/// Returns an error if the run directory cannot be created or written, or if a file of the configuration does not
-/// exist.
-pub fn script(system: BatchSystem, config: &Config, run: &Path, resources: Resources) -> Result<String> {
+/// Returns an error if the run directory cannot be created or written, or if a file of the
+/// configuration does not exist.
+pub fn script(
+    system: BatchSystem,
+    config: &Config,
+    run: &Path,
+    resources: Resources,
+) -> Result<String> {
     match system {
         BatchSystem::Slurm => slurm(config, run, resources),
     }
 }
 
-/// Makes the script, which submits itself as jobs that depend on each other: everything up to the similarities;
-/// training tasks, one per condition and seed; evaluation tasks (which transfer perturbations between networks, so all
-/// must be trained); and the report. The script asks Slurm for its limit on array sizes and splits the tasks
-/// accordingly. The resolved configuration is first written to the run directory.
+/// Makes the script, which submits itself as jobs that depend on each other: everything up to the
+/// similarities; training tasks, one per condition and seed; evaluation tasks (which transfer
+/// perturbations between networks, so all must be trained); and the report. The script asks Slurm
+/// for its limit on array sizes and splits the tasks accordingly. The resolved configuration is
+/// first written to the run directory.
 fn slurm(config: &Config, run: &Path, resources: Resources) -> Result<String> {
     let Resources { threads, device, at_once } = resources;
-    std::fs::create_dir_all(run.join("slurm")).with_context(|| format!("could not create {}", run.display()))?;
-    let run = std::fs::canonicalize(run).with_context(|| format!("could not resolve {}", run.display()))?;
+    std::fs::create_dir_all(run.join("slurm"))
+        .with_context(|| format!("could not create {}", run.display()))?;
+    let run = std::fs::canonicalize(run)
+        .with_context(|| format!("could not resolve {}", run.display()))?;
     let settings = run.join("slurm/config.toml");
     let absolute = config.clone().with_absolute_paths()?;
     replace::bytes(&settings, absolute.to_toml()?.as_bytes())?;
@@ -67,7 +75,11 @@ fn slurm(config: &Config, run: &Path, resources: Resources) -> Result<String> {
         })
         .map(|(name, value)| format!("export {name}={}\n", quoted(&value)))
         .collect();
-    let device = if device == DeviceName::Cpu { String::new() } else { format!(" --device {}", device.name()) };
+    let device = if device == DeviceName::Cpu {
+        String::new()
+    } else {
+        format!(" --device {}", device.name())
+    };
     Ok(format!(
         r#"#!/bin/bash
 # The run {name} on a cluster: `bash THIS_FILE` submits it; further options are passed to every sbatch,
@@ -166,5 +178,9 @@ esac
 /// Quotes one word for a shell.
 fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=".contains(c);
-    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }

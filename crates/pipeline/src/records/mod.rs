@@ -51,27 +51,40 @@ struct Measurement {
     seed: u64,
 }
 
-/// Writes a record into `folder` for each evaluated network of the run directory `run`, and lists them.
+/// Writes a record into `folder` for each evaluated network of the run directory `run`, and lists
+/// them.
 ///
 /// # Errors
-/// Returns an error if `run` is not a run directory, no network is evaluated in it, a file cannot be read or written,
-/// or a file differs from its record.
+/// Returns an error if `run` is not a run directory, no network is evaluated in it, a file cannot
+/// be read or written, or a file differs from its record.
 pub fn add(run: &Path, folder: &Path) -> Result<String> {
     let config = run.join("config.toml");
-    let text = std::fs::read_to_string(&config)
-        .with_context(|| format!("{} is not a run directory: could not read {}", run.display(), config.display()))?;
-    let settings: toml::Table = text.parse().with_context(|| format!("{}: not TOML", config.display()))?;
+    let text = std::fs::read_to_string(&config).with_context(|| {
+        format!("{} is not a run directory: could not read {}", run.display(), config.display())
+    })?;
+    let settings: toml::Table =
+        text.parse().with_context(|| format!("{}: not TOML", config.display()))?;
     let Some(experiment) = settings.get("name").and_then(toml::Value::as_str) else {
         bail!("{}: no `name`, expected the configuration of a run", config.display())
     };
-    std::fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))?;
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("could not create {}", folder.display()))?;
     let measured = run.join("robustness");
     let mut parts: Vec<PathBuf> = std::fs::read_dir(&measured)
-        .with_context(|| format!("{}: no network has been evaluated yet; run stage `robustness` first", run.display()))?
+        .with_context(|| {
+            format!(
+                "{}: no network has been evaluated yet; run stage `robustness` first",
+                run.display()
+            )
+        })?
         .map(|entry| Ok(entry?.path()))
         .collect::<Result<_>>()?;
     parts.retain(|part| Record::path(part).is_file());
-    ensure!(!parts.is_empty(), "{}: no network has been evaluated yet; run stage `robustness` first", run.display());
+    ensure!(
+        !parts.is_empty(),
+        "{}: no network has been evaluated yet; run stage `robustness` first",
+        run.display()
+    );
     parts.sort();
     let mut said = String::new();
     for part in parts {
@@ -86,7 +99,10 @@ pub fn add(run: &Path, folder: &Path) -> Result<String> {
 fn record(run: &Path, experiment: &str, part: &Path, name: &str) -> Result<NetworkRecord> {
     let measurement: Record = json::read(&Record::path(part))?;
     if let Some(file) = measurement.changed(part) {
-        bail!("{}: changed since stage `robustness` wrote it; run that stage again", part.join(file).display());
+        bail!(
+            "{}: changed since stage `robustness` wrote it; run that stage again",
+            part.join(file).display()
+        );
     }
     ensure!(
         measurement.outputs.contains_key(DISTANCES),
@@ -102,7 +118,10 @@ fn record(run: &Path, experiment: &str, part: &Path, name: &str) -> Result<Netwo
         processor: processor(),
         config_hash: hash::of_bytes(serde_json::to_string(&training.key)?.as_bytes()),
         key: training.key,
-        measurement: Measurement { settings: measurement.key.settings()[0].clone(), seed: measurement.key.seed() },
+        measurement: Measurement {
+            settings: measurement.key.settings()[0].clone(),
+            seed: measurement.key.seed(),
+        },
         training_seconds: training.seconds,
         figures: json::read(&part.join(CURVES))?,
         distances: json::read(&part.join(DISTANCES))?,
@@ -112,18 +131,26 @@ fn record(run: &Path, experiment: &str, part: &Path, name: &str) -> Result<Netwo
 /// Name of the processor, as the system reports it.
 fn processor() -> String {
     let known = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = known.lines().find_map(|line| line.strip_prefix("model name")).and_then(|rest| rest.split(':').nth(1));
+    let model = known
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .and_then(|rest| rest.split(':').nth(1));
     let model = model.map_or(std::env::consts::ARCH, str::trim);
     format!("{model}, {}", brainprior_kernels::instruction_set())
 }
 
 /// Reads every record in a folder, sorted by name.
 fn read(folder: &Path) -> Result<Vec<NetworkRecord>> {
-    let entries = std::fs::read_dir(folder).with_context(|| format!("could not read {}", folder.display()))?;
+    let entries = std::fs::read_dir(folder)
+        .with_context(|| format!("could not read {}", folder.display()))?;
     let mut paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     paths.sort();
-    ensure!(!paths.is_empty(), "{}: no records (.json); add those of a run with --add RUN", folder.display());
+    ensure!(
+        !paths.is_empty(),
+        "{}: no records (.json); add those of a run with --add RUN",
+        folder.display()
+    );
     let one = |path: &PathBuf| {
         let record: NetworkRecord = json::read(path)?;
         ensure!(

@@ -1,4 +1,5 @@
-//! Tables made from records: every condition, and its difference from the baseline of the same seed.
+//! Tables made from records: every condition, and its difference from the baseline of the same
+//! seed.
 
 use super::NetworkRecord;
 use crate::adversarial::{BySeed, RESAMPLES, over_seeds};
@@ -10,10 +11,12 @@ use brainprior_images::is_in_mean;
 use brainprior_robustness::{Corruption, Perturbation, paired_ratio_of};
 use std::path::Path;
 
-/// Tables, in Markdown, of the records in `folder`; differences are those to the condition `baseline` of the same seed.
+/// Tables, in Markdown, of the records in `folder`; differences are those to the condition
+/// `baseline` of the same seed.
 ///
 /// # Errors
-/// Returns an error if the folder has no records, a record cannot be read, or no record has the condition `baseline`.
+/// Returns an error if the folder has no records, a record cannot be read, or no record has the
+/// condition `baseline`.
 pub fn tables(folder: &Path, baseline: &str) -> Result<String> {
     of_records(&super::read(folder)?, baseline)
 }
@@ -29,14 +32,17 @@ fn of_records(records: &[NetworkRecord], baseline: &str) -> Result<String> {
     let experiments = each_once(records.iter().map(|record| record.experiment.as_str()));
     let mut text = String::new();
     for experiment in experiments {
-        let own: Vec<&NetworkRecord> = records.iter().filter(|record| record.experiment == experiment).collect();
+        let own: Vec<&NetworkRecord> =
+            records.iter().filter(|record| record.experiment == experiment).collect();
         text += &format!("### {experiment}\n\n{}\n", of_experiment(&own, &levels, baseline));
     }
     Ok(text)
 }
 
 fn levels(records: &[NetworkRecord]) -> Result<Vec<f64>> {
-    let of = |record: &NetworkRecord| record.figures.gaussian_noise.iter().map(|point| point.level).collect::<Vec<_>>();
+    let of = |record: &NetworkRecord| {
+        record.figures.gaussian_noise.iter().map(|point| point.level).collect::<Vec<_>>()
+    };
     let levels = records.first().map(of).unwrap_or_default();
     for record in records {
         ensure!(
@@ -63,14 +69,18 @@ fn of_experiment(records: &[&NetworkRecord], levels: &[f64], reference: &str) ->
     for condition in &conditions {
         let mut row = vec![(*condition).to_owned(), of(condition).len().to_string()];
         for (_, scale, figure) in &figures {
-            let values: Option<Vec<f64>> = of(condition).iter().map(|record| figure(&record.figures)).collect();
-            row.push(values.map_or("–".into(), |values| table::over_seeds(&Spread::of(&values), *scale, 1, "")));
+            let values: Option<Vec<f64>> =
+                of(condition).iter().map(|record| figure(&record.figures)).collect();
+            row.push(values.map_or("–".into(), |values| {
+                table::over_seeds(&Spread::of(&values), *scale, 1, "")
+            }));
         }
         rows.push(row);
     }
     let mut text = format!("{}\n", markdown(&rows));
 
-    let norms: Vec<&String> = records.first().map(|record| record.distances.keys().collect()).unwrap_or_default();
+    let norms: Vec<&String> =
+        records.first().map(|record| record.distances.keys().collect()).unwrap_or_default();
     header.extend(norms.iter().map(|norm| format!("min. {norm}, times baseline")));
     let mut rows = vec![header];
     let mut alone = Vec::new();
@@ -87,9 +97,17 @@ fn of_experiment(records: &[&NetworkRecord], levels: &[f64], reference: &str) ->
         }
         let mut row = vec![format!("{condition} minus {reference}"), pairs.len().to_string()];
         for (_, scale, figure) in &figures {
-            let differences: Option<Vec<f64>> =
-                pairs.iter().map(|(record, baseline)| Some(figure(&record.figures)? - figure(&baseline.figures)?)).collect();
-            row.push(table::points(differences.map(|values| Difference::of(&values)).as_ref(), *scale, 1));
+            let differences: Option<Vec<f64>> = pairs
+                .iter()
+                .map(|(record, baseline)| {
+                    Some(figure(&record.figures)? - figure(&baseline.figures)?)
+                })
+                .collect();
+            row.push(table::points(
+                differences.map(|values| Difference::of(&values)).as_ref(),
+                *scale,
+                1,
+            ));
         }
         row.extend(norms.iter().map(|norm| table::ratio(&ratio(&pairs, norm))));
         rows.push(row);
@@ -105,7 +123,13 @@ fn of_experiment(records: &[&NetworkRecord], levels: &[f64], reference: &str) ->
     }
     let mut made: Vec<String> = records
         .iter()
-        .map(|record| format!("{} on {}", record.commit.as_deref().unwrap_or("an unknown commit"), record.processor))
+        .map(|record| {
+            format!(
+                "{} on {}",
+                record.commit.as_deref().unwrap_or("an unknown commit"),
+                record.processor
+            )
+        })
         .collect();
     made.sort();
     made.dedup();
@@ -116,10 +140,12 @@ fn of_experiment(records: &[&NetworkRecord], levels: &[f64], reference: &str) ->
     )
 }
 
-/// Whether two networks differ only in their condition: same training seed, images, arithmetic and measurements.
+/// Whether two networks differ only in their condition: same training seed, images, arithmetic and
+/// measurements.
 fn are_a_pair(record: &NetworkRecord, baseline: &NetworkRecord) -> bool {
-    let lengths =
-        |record: &NetworkRecord| record.distances.iter().map(|(norm, all)| (norm.clone(), all.len())).collect::<Vec<_>>();
+    let lengths = |record: &NetworkRecord| {
+        record.distances.iter().map(|(norm, all)| (norm.clone(), all.len())).collect::<Vec<_>>()
+    };
     record.key.seed() == baseline.key.seed()
         && record.key.device() == baseline.key.device()
         && record.key.inputs_of("images") == baseline.key.inputs_of("images")
@@ -151,17 +177,25 @@ fn main_families() -> impl Iterator<Item = &'static str> {
 
 /// Mean over these corruptions and severities; `None` if one was not measured.
 fn main_error(network: &NetworkResult) -> Option<f64> {
-    let errors: Vec<&[f64; 5]> = main_families().map(|family| network.corruptions.get(family)).collect::<Option<_>>()?;
+    let errors: Vec<&[f64; 5]> =
+        main_families().map(|family| network.corruptions.get(family)).collect::<Option<_>>()?;
     mean_over_families(errors.into_iter())
 }
 
 fn ratio(pairs: &[(&NetworkRecord, &NetworkRecord)], norm: &str) -> Ratio {
     let perturbations = |record: &NetworkRecord| -> Vec<Perturbation> {
-        let known = |size: &Option<f64>| size.map_or(Perturbation::Censored(f64::INFINITY), Perturbation::Found);
+        let known = |size: &Option<f64>| {
+            size.map_or(Perturbation::Censored(f64::INFINITY), Perturbation::Found)
+        };
         record.distances[norm].iter().map(known).collect()
     };
     let of_seed = |(record, baseline): &(&NetworkRecord, &NetworkRecord)| {
-        let found = paired_ratio_of(&perturbations(record), &perturbations(baseline), RESAMPLES, record.key.seed());
+        let found = paired_ratio_of(
+            &perturbations(record),
+            &perturbations(baseline),
+            RESAMPLES,
+            record.key.seed(),
+        );
         (record.figures.seed, found.ok())
     };
     let seeds: BySeed = pairs.iter().map(of_seed).collect();
@@ -170,8 +204,13 @@ fn ratio(pairs: &[(&NetworkRecord, &NetworkRecord)], norm: &str) -> Ratio {
 
 fn markdown(rows: &[Vec<String>]) -> String {
     let line = |cells: &Vec<String>| format!("| {} |\n", cells.join(" | "));
-    let rule = rows.first().map_or(String::new(), |header| format!("|---|{}\n", "---:|".repeat(header.len() - 1)));
-    rows.iter().enumerate().map(|(index, row)| if index == 0 { line(row) + &rule } else { line(row) }).collect()
+    let rule = rows
+        .first()
+        .map_or(String::new(), |header| format!("|---|{}\n", "---:|".repeat(header.len() - 1)));
+    rows.iter()
+        .enumerate()
+        .map(|(index, row)| if index == 0 { line(row) + &rule } else { line(row) })
+        .collect()
 }
 
 #[cfg(test)]
@@ -183,8 +222,14 @@ mod tests {
     use std::collections::BTreeMap;
 
     /// Accuracy on clean images and at noise 0.2.
-    fn record(condition: &str, seed: u64, [clean, noisy]: [f64; 2], distances: &[f64]) -> NetworkRecord {
-        let points = vec![Point { level: 0.0, accuracy: clean }, Point { level: 0.2, accuracy: noisy }];
+    fn record(
+        condition: &str,
+        seed: u64,
+        [clean, noisy]: [f64; 2],
+        distances: &[f64],
+    ) -> NetworkRecord {
+        let points =
+            vec![Point { level: 0.0, accuracy: clean }, Point { level: 0.2, accuracy: noisy }];
         NetworkRecord {
             format: super::super::FORMAT.into(),
             version: super::super::VERSION,
@@ -201,7 +246,9 @@ mod tests {
                 clean_accuracy: clean,
                 gaussian_noise: points.clone(),
                 validation: Validation { images: 9, clean_accuracy: clean, gaussian_noise: points },
-                corruptions: main_families().map(|family| (family.to_owned(), [1.0 - noisy; 5])).collect(),
+                corruptions: main_families()
+                    .map(|family| (family.to_owned(), [1.0 - noisy; 5]))
+                    .collect(),
                 published_corruptions: false,
                 mean_corruption_error: None,
                 attacks: BTreeMap::new(),
@@ -212,17 +259,23 @@ mod tests {
                 pull: None,
                 kept: Kept { epoch: 1, learning_rate: 0.1 },
             },
-            distances: BTreeMap::from([("l2".into(), distances.iter().map(|size| Some(*size)).collect())]),
+            distances: BTreeMap::from([(
+                "l2".into(),
+                distances.iter().map(|size| Some(*size)).collect(),
+            )]),
         }
     }
 
     fn line<'a>(text: &'a str, start: &str) -> &'a str {
-        text.lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("no line {start} in {text}"))
+        text.lines()
+            .find(|line| line.starts_with(start))
+            .unwrap_or_else(|| panic!("no line {start} in {text}"))
     }
 
     #[test]
     fn conditions_are_compared_within_each_seed() {
-        // Seeds differ by 20 points, conditions by 5 within each seed: pairing removes the difference between seeds.
+        // Seeds differ by 20 points, conditions by 5 within each seed: pairing removes the
+        // difference between seeds.
         let mut records = Vec::new();
         for (seed, clean) in [(0, 0.5), (1, 0.6), (2, 0.7)] {
             records.push(record("none", seed, [clean, clean - 0.25], &[0.25, 0.5, 0.0]));
@@ -238,14 +291,24 @@ mod tests {
         let other = of_records(&records, "denoised").unwrap();
         assert!(line(&other, "| none minus denoised").contains("| +5.0 ± 0.0 |"), "{other}");
         let error = of_records(&records, "blur").unwrap_err().to_string();
-        assert!(error.contains("--baseline blur: no record has that condition; the records have none, denoised"), "{error}");
+        assert!(
+            error.contains(
+                "--baseline blur: no record has that condition; the records have none, denoised"
+            ),
+            "{error}"
+        );
     }
 
     #[test]
     fn the_fourteen_families_of_the_mean_are_those_without_photographs() {
         let families: Vec<&str> = main_families().collect();
         assert_eq!(families.len(), 14);
-        assert!(["speckle_noise", "gaussian_blur", "frost"].iter().all(|extra| !families.contains(extra)), "{families:?}");
+        assert!(
+            ["speckle_noise", "gaussian_blur", "frost"]
+                .iter()
+                .all(|extra| !families.contains(extra)),
+            "{families:?}"
+        );
     }
 
     #[test]
@@ -254,8 +317,13 @@ mod tests {
             let record = record(condition, 0, [0.5, 0.25], &[0.25]);
             NetworkRecord { experiment: experiment.into(), ..record }
         };
-        let text = of_records(&[of("claim", "a"), of("claim-b", "none"), of("claim", "none")], "none").unwrap();
-        assert_eq!(text.lines().filter(|line| line.starts_with("###")).collect::<Vec<_>>(), ["### claim", "### claim-b"]);
+        let text =
+            of_records(&[of("claim", "a"), of("claim-b", "none"), of("claim", "none")], "none")
+                .unwrap();
+        assert_eq!(
+            text.lines().filter(|line| line.starts_with("###")).collect::<Vec<_>>(),
+            ["### claim", "### claim-b"]
+        );
     }
 
     #[test]
@@ -271,7 +339,8 @@ mod tests {
         let text = of_records(&[baseline, other_seed, mixed, images, attacked], "none").unwrap();
         assert!(!text.contains("minus none"), "{text}");
         assert!(
-            line(&text, "Without a baseline").ends_with("denoised, seed 1; pixels, seed 0; random, seed 0; blurred, seed 0."),
+            line(&text, "Without a baseline")
+                .ends_with("denoised, seed 1; pixels, seed 0; random, seed 0; blurred, seed 0."),
             "{text}"
         );
     }
@@ -280,7 +349,9 @@ mod tests {
     fn other_levels_of_noise_are_refused() {
         let mut other = record("denoised", 0, [0.5, 0.25], &[0.25]);
         other.figures.gaussian_noise[1].level = 0.3;
-        let error = of_records(&[record("none", 0, [0.5, 0.25], &[0.25]), other], "none").unwrap_err().to_string();
+        let error = of_records(&[record("none", 0, [0.5, 0.25], &[0.25]), other], "none")
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("denoised of seed 0: noise levels [0.0, 0.3]"), "{error}");
     }
 }

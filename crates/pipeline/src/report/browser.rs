@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::Command;
 
-const NAMES: [&str; 5] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
+const NAMES: [&str; 5] =
+    ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
 
 /// A browser, or the reason that there is none.
 fn chromium() -> Result<PathBuf, String> {
@@ -18,8 +19,11 @@ fn chromium() -> Result<PathBuf, String> {
         return Err("CI is set".into());
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut files = std::env::split_paths(&path).flat_map(|folder| NAMES.map(|name| folder.join(name)));
-    files.find(|file| file.is_file()).ok_or_else(|| format!("none of {} is in PATH", NAMES.join(", ")))
+    let mut files =
+        std::env::split_paths(&path).flat_map(|folder| NAMES.map(|name| folder.join(name)));
+    files
+        .find(|file| file.is_file())
+        .ok_or_else(|| format!("none of {} is in PATH", NAMES.join(", ")))
 }
 
 fn page() -> String {
@@ -35,10 +39,13 @@ fn page() -> String {
     let both = |title| curves(&axes(title), &[curve("none", 0.75), curve("denoised", 0.875)]);
     let (size, pixels) = (3, [0.5; 4]);
     let value = |i: usize, j: usize| (10 * i + j) as f32 / 100.0;
-    let picture = heatmap(size, 1.0, value, |_| Thumbnail { height: 2, width: 2, pixels: &pixels }).unwrap();
+    let picture =
+        heatmap(size, 1.0, value, |_| Thumbnail { height: 2, width: 2, pixels: &pixels }).unwrap();
     let mut numbers = Csv::new(&["image", "a", "b", "c"]);
     for i in 0..size {
-        numbers.line(std::iter::once("name".to_owned()).chain((0..size).map(|j| value(i, j).to_string())));
+        numbers.line(
+            std::iter::once("name".to_owned()).chain((0..size).map(|j| value(i, j).to_string())),
+        );
     }
     page.figures(&[
         both("First"),
@@ -49,7 +56,12 @@ fn page() -> String {
     ]);
     page.section("Table", "");
     let long = "a header that is much wider than a phone, so that a table of three such columns cannot stand beside each other";
-    let rows = [["b 10", "9.5 ± 1%", "x"], ["b 9", "–", "y"], ["a", "10.5 ± 2%", "z"], ["c", "-3.0%", "w"]];
+    let rows = [
+        ["b 10", "9.5 ± 1%", "x"],
+        ["b 9", "–", "y"],
+        ["a", "10.5 ± 2%", "z"],
+        ["c", "-3.0%", "w"],
+    ];
     let rows: Vec<_> = rows.iter().map(|row| (None, row.map(str::to_owned).to_vec())).collect();
     page.table(&["name", "figure", long].map(str::to_owned), &rows);
     page.finish("A page")
@@ -64,12 +76,18 @@ fn operated(browser: &PathBuf, width: usize) -> Value {
     let mut command = Command::new(browser);
     // The browser opens only this page, and containers run as root, so no sandbox is used.
     command.args(["--headless", "--no-sandbox", "--disable-gpu", "--timeout=30000", "--dump-dom"]);
-    command.arg(format!("--window-size={width},900")).arg(format!("--user-data-dir={}", folder.path().join("user").display()));
+    command
+        .arg(format!("--window-size={width},900"))
+        .arg(format!("--user-data-dir={}", folder.path().join("user").display()));
     let output = command.arg(format!("file://{}", path.display())).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    let found = text.split("<pre id=\"found\">").nth(1).and_then(|rest| rest.split("</pre>").next());
-    let found = found.unwrap_or_else(|| panic!("the script did not end: {}", String::from_utf8_lossy(&output.stderr)));
-    serde_json::from_str(&found.replace("&gt;", ">").replace("&lt;", "<").replace("&amp;", "&")).unwrap()
+    let found =
+        text.split("<pre id=\"found\">").nth(1).and_then(|rest| rest.split("</pre>").next());
+    let found = found.unwrap_or_else(|| {
+        panic!("the script did not end: {}", String::from_utf8_lossy(&output.stderr))
+    });
+    serde_json::from_str(&found.replace("&gt;", ">").replace("&lt;", "<").replace("&amp;", "&"))
+        .unwrap()
 }
 
 #[test]
@@ -92,7 +110,10 @@ fn a_browser_shows_values_switches_conditions_and_sorts() {
     assert_eq!(wide["matrix"], "image 2 and image 3|similarity 0.12");
     assert_eq!(wide["left"], "", "nothing is shown beside a figure");
     // Both figures have two conditions; a click on the legend of one hides a condition in both.
-    assert_eq!((&wide["shown"], &wide["shown without none"], &wide["shown again"]), (&json!(4), &json!(2), &json!(4)));
+    assert_eq!(
+        (&wide["shown"], &wide["shown without none"], &wide["shown again"]),
+        (&json!(4), &json!(2), &json!(4))
+    );
     assert_eq!(wide["curves without none"], "noise 0.25|denoised 0.625 ± 0.125");
     assert_eq!(wide["as it was"], "b 10|b 9|a|c");
     assert_eq!(wide["rising"], "c|b 10|a|b 9", "by number, and what has none last");

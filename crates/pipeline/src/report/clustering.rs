@@ -2,10 +2,14 @@
 
 /// The leaves of the average-linkage tree of similarities. The branches of each node are ordered so
 /// that the most similar ends are neighbors.
-pub(crate) fn order_by_clustering(size: usize, similarity: impl Fn(usize, usize) -> f32) -> Vec<usize> {
+pub(crate) fn order_by_clustering(
+    size: usize,
+    similarity: impl Fn(usize, usize) -> f32,
+) -> Vec<usize> {
     let mut clusters: Vec<Vec<usize>> = (0..size).map(|image| vec![image]).collect();
     // Mean similarity of each pair of clusters, updated as they are joined.
-    let mut means: Vec<Vec<f64>> = (0..size).map(|i| (0..size).map(|j| f64::from(similarity(i, j))).collect()).collect();
+    let mut means: Vec<Vec<f64>> =
+        (0..size).map(|i| (0..size).map(|j| f64::from(similarity(i, j))).collect()).collect();
     while clusters.len() > 1 {
         let mut best = (0, 1);
         for i in 0..clusters.len() {
@@ -34,7 +38,11 @@ pub(crate) fn order_by_clustering(size: usize, similarity: impl Fn(usize, usize)
 }
 
 /// Concatenates two clusters, each forward or backward, so that the most similar ends meet.
-fn turned(mut one: Vec<usize>, mut other: Vec<usize>, similarity: &impl Fn(usize, usize) -> f32) -> Vec<usize> {
+fn turned(
+    mut one: Vec<usize>,
+    mut other: Vec<usize>,
+    similarity: &impl Fn(usize, usize) -> f32,
+) -> Vec<usize> {
     let (first, last) = ([one[0], other[0]], [one[one.len() - 1], other[other.len() - 1]]);
     let meetings = [
         (similarity(last[0], first[1]), false, false),
@@ -42,7 +50,8 @@ fn turned(mut one: Vec<usize>, mut other: Vec<usize>, similarity: &impl Fn(usize
         (similarity(first[0], first[1]), true, false),
         (similarity(first[0], last[1]), true, true),
     ];
-    let (_, turn_one, turn_other) = meetings.into_iter().max_by(|a, b| a.0.total_cmp(&b.0)).expect("four ways");
+    let (_, turn_one, turn_other) =
+        meetings.into_iter().max_by(|a, b| a.0.total_cmp(&b.0)).expect("four ways");
     if turn_one {
         one.reverse();
     }

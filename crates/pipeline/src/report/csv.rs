@@ -25,12 +25,18 @@ impl Csv {
 
     /// A link that saves the table under the name of its figure.
     pub(crate) fn link(&self, title: &str) -> String {
-        let name: String = title.to_lowercase().chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
+        let name: String = title
+            .to_lowercase()
+            .chars()
+            .map(|c| if c.is_alphanumeric() { c } else { '-' })
+            .collect();
         let name = name.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
         let mut data = String::with_capacity(self.0.len() + self.0.len() / 8);
         for c in self.0.chars() {
             match c {
-                '%' | '#' | '\n' | '"' | '&' | '<' | '>' | ' ' => data += &format!("%{:02X}", u32::from(c)),
+                '%' | '#' | '\n' | '"' | '&' | '<' | '>' | ' ' => {
+                    data += &format!("%{:02X}", u32::from(c))
+                }
                 other => data.push(other),
             }
         }

@@ -30,8 +30,15 @@ impl Figure {
 
     /// The figure as an HTML element.
     pub(crate) fn html(&self) -> String {
-        let link = self.numbers.as_ref().map_or(String::new(), |numbers| format!(" {}", numbers.link(&self.title)));
-        format!("<figure>{}<figcaption>{}{link}</figcaption></figure>\n", self.content, escape(&self.caption))
+        let link = self
+            .numbers
+            .as_ref()
+            .map_or(String::new(), |numbers| format!(" {}", numbers.link(&self.title)));
+        format!(
+            "<figure>{}<figcaption>{}{link}</figcaption></figure>\n",
+            self.content,
+            escape(&self.caption)
+        )
     }
 
     /// The plot as a separate SVG file.
@@ -40,7 +47,9 @@ impl Figure {
         let head = "<svg xmlns=\"http://www.w3.org/2000/svg\" ";
         let text = self.content.replacen("<svg ", head, 1);
         match text.find('>') {
-            Some(end) => format!("{}\n<style>{style}</style>\n{}\n", &text[..=end], &text[end + 1..]),
+            Some(end) => {
+                format!("{}\n<style>{style}</style>\n{}\n", &text[..=end], &text[end + 1..])
+            }
             None => text,
         }
     }

@@ -43,8 +43,9 @@ pub(crate) struct Thumbnail<'a> {
     pub(crate) pixels: &'a [f32],
 }
 
-/// Draws `value(i, j)` over `size` images, with colors that saturate at ±`limit`. `image(i)` returns
-/// the pictures at the margin, of which as many are shown as fit, each connected to its row.
+/// Draws `value(i, j)` over `size` images, with colors that saturate at ±`limit`. `image(i)`
+/// returns the pictures at the margin, of which as many are shown as fit, each connected to its
+/// row.
 pub(crate) fn heatmap<'a>(
     size: usize,
     limit: f32,
@@ -55,7 +56,8 @@ pub(crate) fn heatmap<'a>(
     let first = image(0);
     let side = (size * cell).max(first.height);
     let left = first.width + GAP;
-    let mut picture = Picture { width: left + side, height: side, pixels: vec![WHITE; (left + side) * side] };
+    let mut picture =
+        Picture { width: left + side, height: side, pixels: vec![WHITE; (left + side) * side] };
     for i in 0..size * cell {
         for j in 0..size * cell {
             picture.set(left + j, i, color(value(i / cell, j / cell) / limit));
@@ -98,14 +100,23 @@ impl Picture {
 }
 
 /// A picture of `height` x `width` RGB pixels, as the text of an `src` attribute.
-pub(crate) fn picture_uri(height: usize, width: usize, pixel: impl Fn(usize, usize) -> [u8; 3]) -> Result<String> {
-    let pixels: Vec<u8> = (0..height * width).flat_map(|index| pixel(index / width, index % width)).collect();
+pub(crate) fn picture_uri(
+    height: usize,
+    width: usize,
+    pixel: impl Fn(usize, usize) -> [u8; 3],
+) -> Result<String> {
+    let pixels: Vec<u8> =
+        (0..height * width).flat_map(|index| pixel(index / width, index % width)).collect();
     let mut bytes = Vec::new();
-    let [columns, rows] = [width, height].map(|side| u32::try_from(side).context("a picture is too large"));
+    let [columns, rows] =
+        [width, height].map(|side| u32::try_from(side).context("a picture is too large"));
     let mut encoder = png::Encoder::new(&mut bytes, columns?, rows?);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
-    encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels)).context("a picture could not be drawn")?;
+    encoder
+        .write_header()
+        .and_then(|mut writer| writer.write_image_data(&pixels))
+        .context("a picture could not be drawn")?;
     Ok(format!("data:image/png;base64,{}", base64::engine::general_purpose::STANDARD.encode(bytes)))
 }
 
@@ -132,9 +143,13 @@ mod tests {
         let pixels = vec![0.5; 36 * 64];
         let thumbnail = |_: usize| Thumbnail { height: 36, width: 64, pixels: &pixels };
         for size in [1, 2, 17, 100, 700] {
-            let found = heatmap(size, 1.0, |i, j| if i == j { 1.0 } else { 0.2 }, thumbnail).unwrap();
+            let found =
+                heatmap(size, 1.0, |i, j| if i == j { 1.0 } else { 0.2 }, thumbnail).unwrap();
             assert!(found.uri.starts_with("data:image/png;base64,"), "{size}");
-            assert!(found.image("a & b").contains(&format!("alt=\"a &amp; b\" data-left=\"92\" data-cell=\"{}\"", found.cell)));
+            assert!(found.image("a & b").contains(&format!(
+                "alt=\"a &amp; b\" data-left=\"92\" data-cell=\"{}\"",
+                found.cell
+            )));
         }
     }
 }

@@ -18,7 +18,8 @@ fn at_equal_accuracy(page: &mut Page, results: &Results) {
         "At equal clean accuracy",
         "Lower clean accuracy alone changes robustness. Each value is therefore the difference between a network and a baseline of the same clean accuracy, interpolated for each seed between complete baseline trainings of several lengths, whose final learning rate is never above that of the network. Values are percentage points; for the corruption error, negative values are better.",
     );
-    let found: Vec<&Comparison> = results.comparisons.iter().filter(|found| found.at_equal_accuracy.is_some()).collect();
+    let found: Vec<&Comparison> =
+        results.comparisons.iter().filter(|found| found.at_equal_accuracy.is_some()).collect();
     let Some(first) = found.first().and_then(|found| found.at_equal_accuracy.as_ref()) else {
         page.paragraph(
             "The conditions include no shorter trainings of the baseline; add one, for example { target = \"none\", epochs = 5, keep = \"last\" }.",
@@ -26,10 +27,17 @@ fn at_equal_accuracy(page: &mut Page, results: &Results) {
         return;
     };
     let mut header = vec!["condition".to_owned()];
-    header.extend(levels.iter().map(|index| format!("noise {:.2}", first.gaussian_noise[*index].level)));
+    header.extend(
+        levels.iter().map(|index| format!("noise {:.2}", first.gaussian_noise[*index].level)),
+    );
     header.push("mean corruption error".into());
     let last = |levels: &[LevelDifference]| levels.len().saturating_sub(1) / 2;
-    header.extend(first.attacks.iter().map(|(name, levels)| format!("{name} at {}", levels[last(levels)].level)));
+    header.extend(
+        first
+            .attacks
+            .iter()
+            .map(|(name, levels)| format!("{name} at {}", levels[last(levels)].level)),
+    );
     header.push("seeds left out".into());
     let row = |found: &&Comparison| {
         let matched = found.at_equal_accuracy.as_ref()?;
@@ -40,7 +48,11 @@ fn at_equal_accuracy(page: &mut Page, results: &Results) {
         cells.extend(matched.attacks.values().map(|levels| points(&levels[last(levels)])));
         let outside: Vec<String> = matched.seeds_outside.iter().map(u64::to_string).collect();
         cells.push(if outside.is_empty() { "none".into() } else { outside.join(", ") });
-        let index = results.conditions.iter().position(|condition| condition.condition == found.condition).unwrap_or(0);
+        let index = results
+            .conditions
+            .iter()
+            .position(|condition| condition.condition == found.condition)
+            .unwrap_or(0);
         Some((Some(color(&found.condition, index)), cells))
     };
     page.table(&header, &found.iter().filter_map(row).collect::<Vec<_>>());
@@ -54,9 +66,15 @@ fn choosing(page: &mut Page, results: &Results) {
     let Some(first) = results.networks.first() else { return };
     let levels = &first.validation.gaussian_noise;
     let mut header = vec!["condition".to_owned(), "clean".into()];
-    header.extend(levels.iter().filter(|point| point.level > 0.0).map(|point| format!("noise {:.2}", point.level)));
+    header.extend(
+        levels
+            .iter()
+            .filter(|point| point.level > 0.0)
+            .map(|point| format!("noise {:.2}", point.level)),
+    );
     let row = |(index, condition): (usize, &ConditionSummary)| {
-        let mut cells = vec![condition.condition.clone(), table::percent(&condition.validation.clean_accuracy)];
+        let mut cells =
+            vec![condition.condition.clone(), table::percent(&condition.validation.clean_accuracy)];
         let noisy = condition.validation.gaussian_noise.iter().filter(|level| level.level > 0.0);
         cells.extend(noisy.map(|level| table::percent(&level.accuracy)));
         (Some(color(&condition.condition, index)), cells)

@@ -21,8 +21,8 @@ pub(crate) use clustering::order_by_clustering;
 pub(crate) use heatmap::{Heatmap, Thumbnail, heatmap};
 
 use crate::artifacts::{
-    ConditionSummary, ExampleNeuron, Followed, LevelSummary, NeuronCorrelations, Pictures, ReceptiveFields, ResponseEpoch,
-    Results, TrainingEpoch,
+    ConditionSummary, ExampleNeuron, Followed, LevelSummary, NeuronCorrelations, Pictures,
+    ReceptiveFields, ResponseEpoch, Results, TrainingEpoch,
 };
 use crate::table;
 use anyhow::Result;
@@ -121,7 +121,11 @@ fn headline(page: &mut Page, results: &Results) {
     let table = table::headline(results);
     let [header, rows @ ..] = table.as_slice() else { return };
     page.section("Result", table::COLUMNS);
-    let rows: Vec<_> = rows.iter().enumerate().map(|(row, cells)| (Some(color(&cells[0], row)), cells.clone())).collect();
+    let rows: Vec<_> = rows
+        .iter()
+        .enumerate()
+        .map(|(row, cells)| (Some(color(&cells[0], row)), cells.clone()))
+        .collect();
     page.table(header, &rows);
     page.paragraph(table::OVER_SEEDS);
     if let Some(line) = table::matched(results) {
@@ -157,8 +161,10 @@ fn noise(page: &mut Page, results: &Results) {
         "Noise",
         "Gaussian noise on images in [0, 1], clipped to [0, 1]. Curves are means over seeds. Bands span both values of two seeds, or one standard deviation of three or more.",
     );
-    let noise = level_curves(&results.conditions, |condition| condition.gaussian_noise.clone(), false);
-    let kept = level_curves(&results.conditions, |condition| condition.gaussian_noise.clone(), true);
+    let noise =
+        level_curves(&results.conditions, |condition| condition.gaussian_noise.clone(), false);
+    let kept =
+        level_curves(&results.conditions, |condition| condition.gaussian_noise.clone(), true);
     let axes = |title, y| Axes { title, x: "standard deviation of the noise", y, y_range: None };
     page.figures(&[
         curves(&axes("Accuracy under noise", "accuracy"), &noise).caption("Accuracy at each noise level."),
@@ -179,7 +185,11 @@ fn provenance(page: &mut Page, content: &Content) {
         &results.config_hash[..12]
     ));
     page.details("Inputs", &content.neural.sources.join("\n"));
-    let times: String = content.seconds.iter().map(|(task, seconds)| format!("{task:<32} {seconds:8.1} s\n")).collect();
+    let times: String = content
+        .seconds
+        .iter()
+        .map(|(task, seconds)| format!("{task:<32} {seconds:8.1} s\n"))
+        .collect();
     page.details("Time by task", &times);
     page.details("Resolved configuration", &content.settings);
 }

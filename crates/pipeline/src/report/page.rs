@@ -24,23 +24,38 @@ impl Page {
     pub(crate) fn section(&mut self, title: &str, lead: &str) {
         self.sections.push(title.to_owned());
         let number = self.sections.len();
-        self.body += &format!("<h2 id=\"s{number}\">{}</h2>\n<p class=\"lead\">{}</p>\n", escape(title), escape(lead));
+        self.body += &format!(
+            "<h2 id=\"s{number}\">{}</h2>\n<p class=\"lead\">{}</p>\n",
+            escape(title),
+            escape(lead)
+        );
     }
 
     /// The page's own heading.
     pub(crate) fn title(&mut self, title: &str, lead: &str) {
-        self.head += &format!("<h1>{}</h1>\n<p class=\"lead\">{}</p>\n", escape(title), escape(lead));
+        self.head +=
+            &format!("<h1>{}</h1>\n<p class=\"lead\">{}</p>\n", escape(title), escape(lead));
     }
 
     /// Lists what an unfinished run lacks, above everything else.
     pub(crate) fn missing(&mut self, sentences: &[String]) {
-        let lines: String = sentences.iter().map(|sentence| format!("<p>{}</p>\n", escape(sentence))).collect();
-        self.head += &format!("<div class=\"missing\"><p><strong>This run is in progress.</strong></p>\n{lines}</div>\n");
+        let lines: String =
+            sentences.iter().map(|sentence| format!("<p>{}</p>\n", escape(sentence))).collect();
+        self.head += &format!(
+            "<div class=\"missing\"><p><strong>This run is in progress.</strong></p>\n{lines}</div>\n"
+        );
     }
 
     /// Adds the answer before all sections: a sentence, and lists under headings.
-    pub(crate) fn answer(&mut self, headline: &str, parts: &[(&str, Vec<(Option<(Sign, &str)>, String)>)]) {
-        self.head += &format!("<div class=\"answer\" id=\"answer\"><p class=\"headline\">{}</p>\n", escape(headline));
+    pub(crate) fn answer(
+        &mut self,
+        headline: &str,
+        parts: &[(&str, Vec<(Option<(Sign, &str)>, String)>)],
+    ) {
+        self.head += &format!(
+            "<div class=\"answer\" id=\"answer\"><p class=\"headline\">{}</p>\n",
+            escape(headline)
+        );
         for (title, sentences) in parts.iter().filter(|(_, sentences)| !sentences.is_empty()) {
             self.head += &format!("<h3>{}</h3>\n<ul>\n", escape(title));
             for (sign, sentence) in sentences {
@@ -68,18 +83,26 @@ impl Page {
     pub(crate) fn table(&mut self, header: &[String], rows: &[(Option<Rgb>, Vec<String>)]) {
         self.body += "<div class=\"wide\"><table><thead><tr>";
         for cell in header {
-            self.body += &format!("<th scope=\"col\"><button type=\"button\">{}</button></th>", escape(cell));
+            self.body += &format!(
+                "<th scope=\"col\"><button type=\"button\">{}</button></th>",
+                escape(cell)
+            );
         }
         self.body += "</tr></thead><tbody>\n";
         for (color, cells) in rows {
             self.body += "<tr>";
             for (index, (cell, header)) in cells.iter().zip(header).enumerate() {
                 let key = match color {
-                    Some(color) if index == 0 => format!("<span class=\"key-color\" style=\"background:{color}\"></span>"),
+                    Some(color) if index == 0 => {
+                        format!("<span class=\"key-color\" style=\"background:{color}\"></span>")
+                    }
                     _ => String::new(),
                 };
-                self.body +=
-                    &format!("<td data-label=\"{}\">{key}<span class=\"cell\">{}</span></td>", escape(header), escape(cell));
+                self.body += &format!(
+                    "<td data-label=\"{}\">{key}<span class=\"cell\">{}</span></td>",
+                    escape(header),
+                    escape(cell)
+                );
             }
             self.body += "</tr>\n";
         }
@@ -96,13 +119,19 @@ impl Page {
 
     /// Adds text that opens on a click.
     pub(crate) fn details(&mut self, summary: &str, text: &str) {
-        self.body += &format!("<details><summary>{}</summary><pre>{}</pre></details>\n", escape(summary), escape(text));
+        self.body += &format!(
+            "<details><summary>{}</summary><pre>{}</pre></details>\n",
+            escape(summary),
+            escape(text)
+        );
     }
 
     /// The whole document.
     pub(crate) fn finish(self, title: &str) -> String {
         let links = self.sections.iter().enumerate();
-        let links: String = links.map(|(index, title)| format!("<a href=\"#s{}\">{}</a>", index + 1, escape(title))).collect();
+        let links: String = links
+            .map(|(index, title)| format!("<a href=\"#s{}\">{}</a>", index + 1, escape(title)))
+            .collect();
         let body = format!("{}<nav>{links}</nav>\n{}", self.head, self.body);
         // Plots have their own style, since they are also saved as separate files.
         let style = format!("{}{}", include_str!("figure.css"), include_str!("page.css"));
@@ -136,8 +165,16 @@ mod tests {
         page.answer("<b>", &[("seen", vec![(Some((Sign::More, "<i>")), "<script src>".into())])]);
         page.table(&["\"x\"".into()], &[(Some(Rgb(0, 0, 0)), vec!["<script>".into()])]);
         let html = page.finish("t");
-        assert!(html.contains("a &lt; b") && html.contains("&lt;script&gt;") && html.contains("data-label=\"&quot;x&quot;\""));
-        assert_eq!((html.matches("<script").count(), html.matches("<script>").count()), (1, 1), "the page's own");
+        assert!(
+            html.contains("a &lt; b")
+                && html.contains("&lt;script&gt;")
+                && html.contains("data-label=\"&quot;x&quot;\"")
+        );
+        assert_eq!(
+            (html.matches("<script").count(), html.matches("<script>").count()),
+            (1, 1),
+            "the page's own"
+        );
         assert!(!html.contains("http:") && !html.contains("https:") && !html.contains("{{"));
     }
 }

@@ -1,5 +1,5 @@
-//! Plots as SVG: curves with their spread over seeds, paths, scatter plots, histograms. Each mark has the values that the page
-//! shows under the pointer.
+//! Plots as SVG: curves with their spread over seeds, paths, scatter plots, histograms. Each mark
+//! has the values that the page shows under the pointer.
 
 use super::csv::Csv;
 use super::figure::Figure;
@@ -16,10 +16,11 @@ impl fmt::Display for Rgb {
     }
 }
 
-/// One color per condition, from the color-blind palette of Okabe and Ito, readable on light and dark
-/// pages. Arms of a condition with their own settings have its lighter shades.
+/// One color per condition, from the color-blind palette of Okabe and Ito, readable on light and
+/// dark pages. Arms of a condition with their own settings have its lighter shades.
 pub(crate) fn color(name: &str, index: usize) -> Rgb {
-    const OTHERS: [Rgb; 5] = [Rgb(0, 114, 178), Rgb(230, 159, 0), Rgb(213, 94, 0), Rgb(0, 158, 115), Rgb(204, 121, 167)];
+    const OTHERS: [Rgb; 5] =
+        [Rgb(0, 114, 178), Rgb(230, 159, 0), Rgb(213, 94, 0), Rgb(0, 158, 115), Rgb(204, 121, 167)];
     const SHADES: [f64; 3] = [0.35, 0.6, 0.2];
     let (condition, changes) = name.split_once(' ').unwrap_or((name, ""));
     let own = match condition {
@@ -94,7 +95,8 @@ fn limits(values: impl Iterator<Item = f64>) -> (f64, f64) {
 fn ticks((low, high): (f64, f64), wanted: f64) -> (Vec<f64>, usize) {
     let rough = (high - low) / wanted;
     let power = 10f64.powf(rough.log10().floor());
-    let step = power * [1.0, 2.0, 5.0].into_iter().find(|step| step * power >= rough).unwrap_or(10.0);
+    let step =
+        power * [1.0, 2.0, 5.0].into_iter().find(|step| step * power >= rough).unwrap_or(10.0);
     let first = (low / step).ceil() as i64;
     let last = (high / step).floor() as i64;
     let digits = (-step.log10().floor()).max(0.0) as usize;
@@ -115,7 +117,10 @@ impl Canvas {
 
     fn at(&self, x: f64, y: f64) -> (f64, f64) {
         let part = |value: f64, (low, high): (f64, f64)| (value - low) / (high - low);
-        (LEFT + part(x, self.x) * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - part(y, self.y) * (HEIGHT - TOP - BOTTOM))
+        (
+            LEFT + part(x, self.x) * (WIDTH - LEFT - RIGHT),
+            HEIGHT - BOTTOM - part(y, self.y) * (HEIGHT - TOP - BOTTOM),
+        )
     }
 
     /// The attribute `d` of a path.
@@ -138,14 +143,18 @@ impl Canvas {
     }
 
     fn open(&mut self, series: &str, color: Rgb) {
-        self.marks += &format!("<g class=\"series\" data-series=\"{}\" fill=\"{color}\" stroke=\"none\">", escape(series));
+        self.marks += &format!(
+            "<g class=\"series\" data-series=\"{}\" fill=\"{color}\" stroke=\"none\">",
+            escape(series)
+        );
     }
 
     fn close(&mut self) {
         self.marks += "</g>\n";
     }
 
-    /// The whole plot; `kind` says how the page finds the nearest mark: along `x`, or in the `plane`.
+    /// The whole plot; `kind` says how the page finds the nearest mark: along `x`, or in the
+    /// `plane`.
     fn svg(self, axes: &Axes, kind: &str, legend: &[(&str, Rgb)]) -> String {
         let (places, below) = legend_places(legend);
         let height = HEIGHT + below;
@@ -207,7 +216,9 @@ impl Canvas {
 /// Curves over a common x.
 pub(crate) fn curves(axes: &Axes, curves: &[Curve]) -> Figure {
     let x = limits(curves.iter().flat_map(|curve| curve.points.iter().map(|point| point.0)));
-    let data = curves.iter().flat_map(|curve| curve.points.iter().flat_map(|point| [point.1 - point.2, point.1 + point.2]));
+    let data = curves.iter().flat_map(|curve| {
+        curve.points.iter().flat_map(|point| [point.1 - point.2, point.1 + point.2])
+    });
     let mut canvas = Canvas::new(x, axes.y_range.unwrap_or_else(|| limits(data)));
     let mut numbers = Csv::new(&["series", axes.x, axes.y, "band on either side"]);
     for curve in curves {
@@ -219,7 +230,10 @@ pub(crate) fn curves(axes: &Axes, curves: &[Curve]) -> Figure {
             canvas.marks += &format!("<path d=\"{band}Z\" fill-opacity=\"0.16\"/>");
         }
         let line = canvas.path(curve.points.iter().map(|point| (point.0, point.1)));
-        canvas.marks += &format!("<path d=\"{line}\" fill=\"none\" stroke=\"{}\" stroke-width=\"2\"/>", curve.color);
+        canvas.marks += &format!(
+            "<path d=\"{line}\" fill=\"none\" stroke=\"{}\" stroke-width=\"2\"/>",
+            curve.color
+        );
         for (x, mean, band) in &curve.points {
             let spread = if *band > 0.0 { format!(" ± {}", number(*band)) } else { String::new() };
             canvas.circle((*x, *mean), 3.0, &number(*x), &format!("{}{spread}", number(*mean)));
@@ -233,17 +247,27 @@ pub(crate) fn curves(axes: &Axes, curves: &[Curve]) -> Figure {
 /// Paths through a plane, in the order of their points; the last point is the largest.
 pub(crate) fn tracks(axes: &Axes, tracks: &[Curve]) -> Figure {
     let x = limits(tracks.iter().flat_map(|track| track.points.iter().map(|point| point.0)));
-    let y = axes.y_range.unwrap_or_else(|| limits(tracks.iter().flat_map(|track| track.points.iter().map(|point| point.1))));
+    let y = axes.y_range.unwrap_or_else(|| {
+        limits(tracks.iter().flat_map(|track| track.points.iter().map(|point| point.1)))
+    });
     let mut canvas = Canvas::new(x, y);
     let mut numbers = Csv::new(&["series", "place along it", axes.x, axes.y]);
     for track in tracks {
         canvas.open(&track.name, track.color);
         let line = canvas.path(track.points.iter().map(|point| (point.0, point.1)));
-        canvas.marks += &format!("<path d=\"{line}\" fill=\"none\" stroke=\"{}\" stroke-opacity=\"0.6\"/>", track.color);
+        canvas.marks += &format!(
+            "<path d=\"{line}\" fill=\"none\" stroke=\"{}\" stroke-opacity=\"0.6\"/>",
+            track.color
+        );
         for (index, (x, y, _)) in track.points.iter().enumerate() {
             let radius = if index + 1 == track.points.len() { 6.0 } else { 2.5 };
             canvas.circle((*x, *y), radius, &number(*x), &number(*y));
-            numbers.line([track.name.clone(), (index + 1).to_string(), x.to_string(), y.to_string()]);
+            numbers.line([
+                track.name.clone(),
+                (index + 1).to_string(),
+                x.to_string(),
+                y.to_string(),
+            ]);
         }
         canvas.close();
     }
@@ -335,14 +359,20 @@ mod tests {
     #[test]
     fn curves_have_a_legend_values_to_hover_and_numbers_to_save() {
         let axes = Axes { title: "Accuracy", x: "noise", y: "accuracy", y_range: Some((0.0, 1.0)) };
-        let curve =
-            |name: &str| Curve { name: name.into(), color: color(name, 0), points: vec![(0.0, 0.9, 0.01), (0.1, 0.5, 0.02)] };
+        let curve = |name: &str| Curve {
+            name: name.into(),
+            color: color(name, 0),
+            points: vec![(0.0, 0.9, 0.01), (0.1, 0.5, 0.02)],
+        };
         let figure = curves(&axes, &[curve("none"), curve("denoised <2>")]);
         let html = figure.html();
         assert!(html.contains("class=\"key\" data-series=\"denoised &lt;2&gt;\""), "{html}");
         assert!(html.contains("data-x=\"0.1\" data-v=\"0.5 ± 0.02\""), "{html}");
         assert!(html.contains("denoised%20%3C2%3E,0.1,0.5,0.02%0A"), "{html}");
-        assert!(figure.svg().starts_with("<svg xmlns=") && figure.svg().contains("prefers-color-scheme"));
+        assert!(
+            figure.svg().starts_with("<svg xmlns=")
+                && figure.svg().contains("prefers-color-scheme")
+        );
     }
 
     #[test]
@@ -355,12 +385,16 @@ mod tests {
 
     #[test]
     fn numbers_have_four_digits_that_count() {
-        assert_eq!([0.123_456, 12.345_6, 1234.56, 0.5, 0.0, 1e-4].map(number), ["0.1235", "12.35", "1235", "0.5", "0", "0.0001"]);
+        assert_eq!(
+            [0.123_456, 12.345_6, 1234.56, 0.5, 0.0, 1e-4].map(number),
+            ["0.1235", "12.35", "1235", "0.5", "0", "0.0001"]
+        );
     }
 
     #[test]
     fn arms_of_a_condition_are_lighter_than_it_and_unlike_each_other() {
-        let shades = [color("denoised", 0), color("denoised alpha=1", 1), color("denoised alpha=5", 2)];
+        let shades =
+            [color("denoised", 0), color("denoised alpha=1", 1), color("denoised alpha=5", 2)];
         assert!(shades[1..].iter().all(|shade| shade.2 > shades[0].2) && shades[1] != shades[2]);
         assert_ne!(color("raw alpha=5", 4), color("pixels", 5));
     }

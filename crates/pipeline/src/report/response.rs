@@ -30,9 +30,13 @@ pub(crate) fn figures(content: &Content) -> Result<Vec<Figure>> {
         figures.extend(of_neurons(neurons));
     }
     for example in &neural.examples {
-        let title = format!("{} neuron {} (r = {:.2})", example.scan, example.neuron, example.correlation);
-        let axes = Axes { title: &title, x: "predicted", y: "measured, repeat average", y_range: None };
-        figures.push(scatter(&axes, &example.points, &[1.0], RED).caption("One point per oracle image."));
+        let title =
+            format!("{} neuron {} (r = {:.2})", example.scan, example.neuron, example.correlation);
+        let axes =
+            Axes { title: &title, x: "predicted", y: "measured, repeat average", y_range: None };
+        figures.push(
+            scatter(&axes, &example.points, &[1.0], RED).caption("One point per oracle image."),
+        );
     }
     for fields in &neural.fields {
         let caption = format!(
@@ -54,19 +58,28 @@ pub(crate) fn figures(content: &Content) -> Result<Vec<Figure>> {
 }
 
 fn of_neurons(neurons: &NeuronCorrelations) -> [Figure; 3] {
-    let pairs: Vec<(f64, f64)> = neurons.oracle.iter().copied().zip(neurons.test.iter().copied()).collect();
+    let pairs: Vec<(f64, f64)> =
+        neurons.oracle.iter().copied().zip(neurons.test.iter().copied()).collect();
     let slopes: Vec<f64> = std::iter::once(1.0).chain(neurons.slope).collect();
     let title = format!("{}: model against oracle", neurons.scan);
-    let axes = Axes { title: &title, x: "oracle correlation", y: "test correlation", y_range: None };
-    let slope = neurons.slope.map_or(String::new(), |slope| format!(" Blue line: slope {slope:.2}."));
+    let axes =
+        Axes { title: &title, x: "oracle correlation", y: "test correlation", y_range: None };
+    let slope =
+        neurons.slope.map_or(String::new(), |slope| format!(" Blue line: slope {slope:.2}."));
     let against = scatter(&axes, &pairs, &slopes, BLUE).caption(format!(
         "One point per neuron; on the dashed line, the model predicts a trial as well as the other repeats do.{slope}"
     ));
     let title = format!("{}: prediction", neurons.scan);
     let axes = Axes { title: &title, x: "test correlation", y: "neurons", y_range: None };
-    let test = histogram(&axes, &neurons.test, 24, GREEN).caption("Correlation of predictions with single trials.");
+    let test = histogram(&axes, &neurons.test, 24, GREEN)
+        .caption("Correlation of predictions with single trials.");
     let title = format!("{}: explainable variance", neurons.scan);
-    let axes = Axes { title: &title, x: "fraction of explainable variance explained", y: "neurons", y_range: None };
+    let axes = Axes {
+        title: &title,
+        x: "fraction of explainable variance explained",
+        y: "neurons",
+        y_range: None,
+    };
     let feve = histogram(&axes, &neurons.feve, 24, GREEN)
         .caption("Above 1 if behavior and gaze, which the model knows, explain part of the variability between repeats.");
     [against, test, feve]
@@ -78,17 +91,27 @@ fn recovered(scan: &str, recovery: &Recovery) -> Vec<Figure> {
     if let (Some(shifts), Some(correlations)) = (&recovery.shifts, recovery.shift_correlations()) {
         for ((axis, points), correlation) in ["x", "y"].iter().zip(shifts).zip(correlations) {
             let title = format!("{scan}: gaze shift, {axis}");
-            let axes = Axes { title: &title, x: "true, pixels", y: "fitted, pixels", y_range: None };
+            let axes =
+                Axes { title: &title, x: "true, pixels", y: "fitted, pixels", y_range: None };
             let step = points.len().div_ceil(SHIFTS);
             let some: Vec<(f64, f64)> = points.iter().step_by(step).copied().collect();
-            let caption = format!("One point per trial; r = {correlation:.3} over all {} trials.", points.len());
+            let caption = format!(
+                "One point per trial; r = {correlation:.3} over all {} trials.",
+                points.len()
+            );
             figures.push(scatter(&axes, &some, &[1.0], BLUE).caption(caption));
         }
     }
     if let (Some(gains), Some(median)) = (&recovery.gains, recovery.median_gain_correlation()) {
         let title = format!("{scan}: behavioral gains");
-        let axes = Axes { title: &title, x: "correlation of fitted and true log gain", y: "neurons", y_range: None };
-        let caption = format!("Correlation over trials for each responsive neuron; median {median:.3}.");
+        let axes = Axes {
+            title: &title,
+            x: "correlation of fitted and true log gain",
+            y: "neurons",
+            y_range: None,
+        };
+        let caption =
+            format!("Correlation over trials for each responsive neuron; median {median:.3}.");
         figures.push(histogram(&axes, gains, 24, GREEN).caption(caption));
     }
     figures
@@ -110,7 +133,8 @@ fn centers(fields: &ReceptiveFields) -> Result<Figure> {
     for ([x, y], correlation) in fields.centers.iter().zip(&fields.correlations) {
         let at = |p: f32, size: usize| (p + 1.0) / 2.0 * size as f32;
         let opacity = (0.15 + 1.6 * correlation).clamp(0.1, 1.0);
-        let [of_x, of_y, of_correlation] = [*x, *y, *correlation].map(|value| number(f64::from(value)));
+        let [of_x, of_y, of_correlation] =
+            [*x, *y, *correlation].map(|value| number(f64::from(value)));
         svg += &format!(
             "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\" opacity=\"{opacity:.2}\" data-x=\"{of_x}, {of_y}\" data-v=\"{of_correlation}\"/>",
             at(*x, width),
@@ -124,9 +148,12 @@ fn centers(fields: &ReceptiveFields) -> Result<Figure> {
 fn filters(filters: &[Vec<Vec<f32>>]) -> Result<Figure> {
     let side = filters[0].len();
     let cell = side * TAP + TAP;
-    let (rows, columns) = (filters.len().div_ceil(FILTER_COLUMNS), FILTER_COLUMNS.min(filters.len()));
-    let limits: Vec<f32> =
-        filters.iter().map(|filter| filter.iter().flatten().fold(1e-12f32, |most, tap| most.max(tap.abs()))).collect();
+    let (rows, columns) =
+        (filters.len().div_ceil(FILTER_COLUMNS), FILTER_COLUMNS.min(filters.len()));
+    let limits: Vec<f32> = filters
+        .iter()
+        .map(|filter| filter.iter().flatten().fold(1e-12f32, |most, tap| most.max(tap.abs())))
+        .collect();
     let (height, width) = (rows * cell, columns * cell);
     let uri = picture_uri(height, width, |row, column| {
         let filter = row / cell * FILTER_COLUMNS + column / cell;
@@ -136,8 +163,10 @@ fn filters(filters: &[Vec<Vec<f32>>]) -> Result<Figure> {
             None => [235; 3],
         }
     })?;
-    let columns: Vec<String> = (0..filters[0].first().map_or(0, Vec::len)).map(|column| format!("x{column}")).collect();
-    let names: Vec<&str> = ["kernel", "y"].into_iter().chain(columns.iter().map(String::as_str)).collect();
+    let columns: Vec<String> =
+        (0..filters[0].first().map_or(0, Vec::len)).map(|column| format!("x{column}")).collect();
+    let names: Vec<&str> =
+        ["kernel", "y"].into_iter().chain(columns.iter().map(String::as_str)).collect();
     let mut numbers = Csv::new(&names);
     for (kernel, rows) in filters.iter().enumerate() {
         for (y, row) in rows.iter().enumerate() {
@@ -145,7 +174,9 @@ fn filters(filters: &[Vec<Vec<f32>>]) -> Result<Figure> {
             numbers.line([kernel.to_string(), y.to_string()].into_iter().chain(cells));
         }
     }
-    let image = format!("<img src=\"{uri}\" width=\"{width}\" height=\"{height}\" alt=\"first-layer kernels\">");
+    let image = format!(
+        "<img src=\"{uri}\" width=\"{width}\" height=\"{height}\" alt=\"first-layer kernels\">"
+    );
     Ok(Figure::new("First-layer kernels", image, numbers))
 }
 
@@ -164,8 +195,11 @@ fn learning(content: &Content) -> Vec<Figure> {
     };
     let axes = |title, y| Axes { title, x: "epoch", y, y_range: None };
     vec![
-        curves(&axes("Response model: validation", "validation correlation"), &of(&|epoch| epoch.validation_correlation))
-            .caption("Mean over neurons and scans."),
+        curves(
+            &axes("Response model: validation", "validation correlation"),
+            &of(&|epoch| epoch.validation_correlation),
+        )
+        .caption("Mean over neurons and scans."),
         curves(&axes("Response model: loss", "loss with penalties"), &of(&|epoch| epoch.loss))
             .caption("Mean over the steps of each epoch."),
     ]

@@ -7,7 +7,9 @@ use super::heatmap::picture_uri;
 use super::page::Page;
 use super::plots::{Axes, color, curves};
 use super::{Content, level_curves, page};
-use crate::artifacts::{Comparison, MaskingSign, MinimalPerturbation, NetworkResult, Pictures, Results, SeedRatio};
+use crate::artifacts::{
+    Comparison, MaskingSign, MinimalPerturbation, NetworkResult, Pictures, Results, SeedRatio,
+};
 use crate::table;
 use anyhow::Result;
 
@@ -21,8 +23,14 @@ const ENSEMBLE: &str = "ensemble_";
 
 /// Accuracy against the size of the smallest perturbations, over all images.
 pub(crate) fn against_epsilon(page: &mut Page, results: &Results) {
-    let captions = "that are classified correctly and withstand an ensemble of attacks up to this size";
-    figures(page, results, |name| name.starts_with(ENSEMBLE), &format!("fraction of all attacked test images {captions}."));
+    let captions =
+        "that are classified correctly and withstand an ensemble of attacks up to this size";
+    figures(
+        page,
+        results,
+        |name| name.starts_with(ENSEMBLE),
+        &format!("fraction of all attacked test images {captions}."),
+    );
 }
 
 /// Attacks, their pictures, corruptions.
@@ -32,7 +40,12 @@ pub(crate) fn section(page: &mut Page, content: &Content) -> Result<()> {
         "Attacks",
         "Images are perturbed within epsilon, by one step along the gradient (fgsm) or by the smallest perturbation that an ensemble of attacks finds.",
     );
-    figures(page, results, |name| !name.starts_with(ENSEMBLE), "accuracy over all images against the size of the perturbation.");
+    figures(
+        page,
+        results,
+        |name| !name.starts_with(ENSEMBLE),
+        "accuracy over all images against the size of the perturbation.",
+    );
     compared(page, results);
     smallest(page, results);
     pictures(page, content)?;
@@ -45,7 +58,8 @@ fn figures(page: &mut Page, results: &Results, wanted: impl Fn(&str) -> bool, ca
     let Some(first) = results.conditions.first() else { return };
     let mut figures = Vec::new();
     for name in first.attacks.keys().filter(|name| wanted(name)) {
-        let data = level_curves(&results.conditions, |condition| condition.attacks[name].clone(), false);
+        let data =
+            level_curves(&results.conditions, |condition| condition.attacks[name].clone(), false);
         let axes = Axes { title: name, x: "epsilon", y: "accuracy", y_range: None };
         figures.push(curves(&axes, &data).caption(format!("{name}: {caption}")));
     }
@@ -70,11 +84,24 @@ fn compared(page: &mut Page, results: &Results) {
                 1 => known(ratio.ratio),
                 _ => format!("{} {}", known(ratio.ratio), interval(ratio.low, ratio.high)),
             });
-            let seed = |seed: &SeedRatio| format!("{} {}", known(seed.ratio), interval(seed.low, seed.high));
+            let seed = |seed: &SeedRatio| {
+                format!("{} {}", known(seed.ratio), interval(seed.low, seed.high))
+            };
             cells.push(ratio.seeds.iter().map(seed).collect::<Vec<_>>().join("; "));
-            cells.push(ratio.seeds.iter().map(|seed| seed.images.to_string()).collect::<Vec<_>>().join(", "));
+            cells.push(
+                ratio
+                    .seeds
+                    .iter()
+                    .map(|seed| seed.images.to_string())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            );
         }
-        let index = results.conditions.iter().position(|condition| condition.condition == found.condition).unwrap_or(0);
+        let index = results
+            .conditions
+            .iter()
+            .position(|condition| condition.condition == found.condition)
+            .unwrap_or(0);
         (Some(color(&found.condition, index)), cells)
     };
     page.paragraph(
@@ -84,7 +111,8 @@ fn compared(page: &mut Page, results: &Results) {
 }
 
 fn interval(found: &MinimalPerturbation) -> String {
-    let size = |value: Option<f64>| value.map_or("not reached".to_owned(), |value| format!("{value:.4}"));
+    let size =
+        |value: Option<f64>| value.map_or("not reached".to_owned(), |value| format!("{value:.4}"));
     format!("{} [{}, {}]", size(found.median), size(found.low), size(found.high))
 }
 
@@ -97,8 +125,10 @@ fn smallest(page: &mut Page, results: &Results) {
     }
     header.push("masking".to_owned());
     let row = |network: &NetworkResult| {
-        let right = network.minimal_perturbation.values().map(|found| found.images).max().unwrap_or(0);
-        let mut cells = vec![format!("{}, seed {}", network.condition, network.seed), right.to_string()];
+        let right =
+            network.minimal_perturbation.values().map(|found| found.images).max().unwrap_or(0);
+        let mut cells =
+            vec![format!("{}, seed {}", network.condition, network.seed), right.to_string()];
         for found in network.minimal_perturbation.values() {
             cells.push(interval(found));
             cells.push(found.censored.to_string());
@@ -110,7 +140,11 @@ fn smallest(page: &mut Page, results: &Results) {
             Some(MaskingSign::Found) => "found",
         };
         cells.push(masking.to_owned());
-        let index = results.conditions.iter().position(|condition| condition.condition == network.condition).unwrap_or(0);
+        let index = results
+            .conditions
+            .iter()
+            .position(|condition| condition.condition == network.condition)
+            .unwrap_or(0);
         (Some(color(&network.condition, index)), cells)
     };
     page.paragraph(
@@ -121,14 +155,22 @@ fn smallest(page: &mut Page, results: &Results) {
         .networks
         .iter()
         .filter_map(|network| {
-            Some(format!("{}, seed {}: {}", network.condition, network.seed, network.masking.as_ref()?.verdict))
+            Some(format!(
+                "{}, seed {}: {}",
+                network.condition,
+                network.seed,
+                network.masking.as_ref()?.verdict
+            ))
         })
         .collect();
     page.details("Results of the gradient masking checks", &verdicts.join("\n"));
 }
 
 fn corruptions(page: &mut Page, results: &Results) {
-    let Some(first) = results.networks.first().filter(|network| !network.corruptions.is_empty()) else { return };
+    let Some(first) = results.networks.first().filter(|network| !network.corruptions.is_empty())
+    else {
+        return;
+    };
     let mut header = vec!["condition".to_owned(), "mean error".to_owned()];
     header.extend(first.corruptions.keys().map(|name| name.replace('_', " ")));
     let rows: Vec<_> = results
@@ -136,13 +178,24 @@ fn corruptions(page: &mut Page, results: &Results) {
         .iter()
         .enumerate()
         .map(|(index, condition)| {
-            let own: Vec<&NetworkResult> =
-                results.networks.iter().filter(|network| network.condition == condition.condition).collect();
+            let own: Vec<&NetworkResult> = results
+                .networks
+                .iter()
+                .filter(|network| network.condition == condition.condition)
+                .collect();
             let mut cells = vec![condition.condition.clone()];
             cells.push(condition.mean_corruption_error.as_ref().map_or("–".into(), table::percent));
             for name in first.corruptions.keys() {
-                let errors: Vec<f64> = own.iter().flat_map(|network| network.corruptions.get(name)).flatten().copied().collect();
-                cells.push(format!("{:.0}%", 100.0 * errors.iter().sum::<f64>() / errors.len().max(1) as f64));
+                let errors: Vec<f64> = own
+                    .iter()
+                    .flat_map(|network| network.corruptions.get(name))
+                    .flatten()
+                    .copied()
+                    .collect();
+                cells.push(format!(
+                    "{:.0}%",
+                    100.0 * errors.iter().sum::<f64>() / errors.len().max(1) as f64
+                ));
             }
             (Some(color(&condition.condition, index)), cells)
         })
@@ -158,12 +211,15 @@ fn corruptions(page: &mut Page, results: &Results) {
 }
 
 fn pictures(page: &mut Page, content: &Content) -> Result<()> {
-    let Some((_, first)) = content.adversarial.first().filter(|(_, pictures)| !pictures.originals.is_empty()) else {
+    let Some((_, first)) =
+        content.adversarial.first().filter(|(_, pictures)| !pictures.originals.is_empty())
+    else {
         return Ok(());
     };
     let originals: Vec<Option<Vec<f32>>> = first.originals.iter().cloned().map(Some).collect();
     let gray = |value: f32| value;
-    let mut figures = vec![strip(first, &originals, "Test images", gray)?.caption("The first test images.")];
+    let mut figures =
+        vec![strip(first, &originals, "Test images", gray)?.caption("The first test images.")];
     for (name, pictures) in &content.adversarial {
         let title = format!("{name}: nearest adversarial images, L2");
         let caption = format!("{title}; blank if the network misclassifies the unperturbed image.");
@@ -173,20 +229,31 @@ fn pictures(page: &mut Page, content: &Content) -> Result<()> {
             .iter()
             .zip(&pictures.adversarial)
             .map(|(original, adversarial)| {
-                adversarial.as_ref().map(|changed| original.iter().zip(changed).map(|(a, b)| b - a).collect())
+                adversarial
+                    .as_ref()
+                    .map(|changed| original.iter().zip(changed).map(|(a, b)| b - a).collect())
             })
             .collect();
-        let largest = changes.iter().flatten().flatten().fold(1e-6f32, |max, value| max.max(value.abs()));
+        let largest =
+            changes.iter().flatten().flatten().fold(1e-6f32, |max, value| max.max(value.abs()));
         let title = format!("{name}: the perturbations");
         let caption = format!("{title}; black to white spans ±{largest:.3}.");
-        figures.push(strip(pictures, &changes, &title, |value| 0.5 + 0.5 * value / largest)?.caption(caption));
+        figures.push(
+            strip(pictures, &changes, &title, |value| 0.5 + 0.5 * value / largest)?
+                .caption(caption),
+        );
     }
     page.figures(&figures);
     Ok(())
 }
 
 /// Images in a row, and their values row by row.
-fn strip(pictures: &Pictures, images: &[Option<Vec<f32>>], title: &str, gray: impl Fn(f32) -> f32) -> Result<Figure> {
+fn strip(
+    pictures: &Pictures,
+    images: &[Option<Vec<f32>>],
+    title: &str,
+    gray: impl Fn(f32) -> f32,
+) -> Result<Figure> {
     let (tall, wide) = (ENLARGEMENT * pictures.height, ENLARGEMENT * pictures.width + GAP);
     let width = wide * images.len() - GAP;
     let uri = picture_uri(tall, width, |y, x| match &images[x / wide] {
@@ -197,7 +264,8 @@ fn strip(pictures: &Pictures, images: &[Option<Vec<f32>>], title: &str, gray: im
         _ => [255; 3],
     })?;
     let columns: Vec<String> = (0..pictures.width).map(|column| format!("x{column}")).collect();
-    let names: Vec<&str> = ["image", "y"].into_iter().chain(columns.iter().map(String::as_str)).collect();
+    let names: Vec<&str> =
+        ["image", "y"].into_iter().chain(columns.iter().map(String::as_str)).collect();
     let mut numbers = Csv::new(&names);
     for (index, image) in images.iter().enumerate() {
         for (y, row) in image.iter().flat_map(|image| image.chunks(pictures.width)).enumerate() {

@@ -5,13 +5,17 @@ use super::figure::Figure;
 use super::page::Page;
 use super::plots::color;
 use super::{Content, MatrixPicture, response};
-use crate::artifacts::{Estimate, ReliabilityResult, ScanResult, SimilarityAgreement, SimilarityToTruth};
+use crate::artifacts::{
+    Estimate, ReliabilityResult, ScanResult, SimilarityAgreement, SimilarityToTruth,
+};
 use anyhow::Result;
 use std::collections::BTreeSet;
 
 fn scan_row(scan: &ScanResult) -> Vec<String> {
     let estimate = |estimate: &Option<Estimate>| match estimate {
-        Some(estimate) => format!("{:.3} [{:.3}, {:.3}]", estimate.value, estimate.low, estimate.high),
+        Some(estimate) => {
+            format!("{:.3} [{:.3}, {:.3}]", estimate.value, estimate.low, estimate.high)
+        }
         None => "–".into(),
     };
     vec![
@@ -42,13 +46,26 @@ fn measured(page: &mut Page, content: &Content) -> Result<()> {
         "Scans and response model",
         "Values are medians over neurons with 95% bootstrap intervals; the model never saw the oracle images.",
     );
-    let header =
-        ["scan", "neurons", "trials", "excluded", "oracle", "test correlation", "to repeat average", "fraction oracle", "FEVE"];
+    let header = [
+        "scan",
+        "neurons",
+        "trials",
+        "excluded",
+        "oracle",
+        "test correlation",
+        "to repeat average",
+        "fraction oracle",
+        "FEVE",
+    ];
     let rows: Vec<_> = content.results.scans.iter().map(|scan| (None, scan_row(scan))).collect();
     page.table(&header.map(str::to_owned), &rows);
     if content.neural.left_out.iter().any(|trials| *trials > 0) {
-        let named =
-            content.results.scans.iter().zip(&content.neural.left_out).map(|(scan, trials)| format!("{} {trials}", scan.name));
+        let named = content
+            .results
+            .scans
+            .iter()
+            .zip(&content.neural.left_out)
+            .map(|(scan, trials)| format!("{} {trials}", scan.name));
         let counts = named.collect::<Vec<_>>().join(", ");
         page.paragraph(&format!(
             "A validation image of one scan is a training image of none. Training trials left out for this reason: {counts}."
@@ -61,7 +78,9 @@ fn measured(page: &mut Page, content: &Content) -> Result<()> {
         .map(|scan| {
             let others = &scan.similarity_to_other_repeats;
             let truth = scan.similarity_to_truth.as_ref();
-            let to_truth = |of: fn(&SimilarityToTruth) -> Option<SimilarityAgreement>| agreement(truth.and_then(of).as_ref());
+            let to_truth = |of: fn(&SimilarityToTruth) -> Option<SimilarityAgreement>| {
+                agreement(truth.and_then(of).as_ref())
+            };
             let cells = vec![
                 scan.name.clone(),
                 agreement(others.single_trials.as_ref()),
@@ -87,9 +106,13 @@ fn measured(page: &mut Page, content: &Content) -> Result<()> {
         "denoised ~ truth",
     ];
     page.table(&header.map(str::to_owned), &against);
-    let rules: BTreeSet<&str> = content.results.scans.iter().map(|scan| scan.standardized_over.as_str()).collect();
+    let rules: BTreeSet<&str> =
+        content.results.scans.iter().map(|scan| scan.standardized_over.as_str()).collect();
     if rules.iter().any(|rule| !rule.is_empty()) {
-        page.paragraph(&format!("Responses: {}.", rules.into_iter().collect::<Vec<_>>().join("; ")));
+        page.paragraph(&format!(
+            "Responses: {}.",
+            rules.into_iter().collect::<Vec<_>>().join("; ")
+        ));
     }
     if let Some(weights) = &content.results.weights {
         page.paragraph(&format!("Weights: {}.", weights.sentence()));
@@ -128,7 +151,10 @@ fn weightings(page: &mut Page, content: &Content) {
         .flat_map(|scan| {
             scan.similarity_weightings.iter().map(|found| {
                 let ceiling = |of: fn(&ReliabilityResult) -> f64| {
-                    found.reliability.as_ref().map_or("–".into(), |reliability| format!("{:.3}", of(reliability)))
+                    found
+                        .reliability
+                        .as_ref()
+                        .map_or("–".into(), |reliability| format!("{:.3}", of(reliability)))
                 };
                 let cells = vec![
                     scan.name.clone(),
@@ -177,13 +203,17 @@ fn matrix(matrix: &MatrixPicture) -> Figure {
     let MatrixPicture { name, heatmap, limit, values, file } = matrix;
     let caption = format!("{name} (colors saturate at ±{limit:.2})");
     if values.is_empty() {
-        let caption = format!("{caption}. There are too many numbers for this page; they are in {file}.");
+        let caption =
+            format!("{caption}. There are too many numbers for this page; they are in {file}.");
         return Figure::without_numbers(name, heatmap.image(name)).caption(caption);
     }
-    let names: Vec<&str> = std::iter::once("image").chain(values.iter().map(|(image, _)| image.as_str())).collect();
+    let names: Vec<&str> =
+        std::iter::once("image").chain(values.iter().map(|(image, _)| image.as_str())).collect();
     let mut numbers = Csv::new(&names);
     for (image, row) in values {
-        numbers.line(std::iter::once(image.clone()).chain(row.iter().map(|value| format!("{value:.3}"))));
+        numbers.line(
+            std::iter::once(image.clone()).chain(row.iter().map(|value| format!("{value:.3}"))),
+        );
     }
     Figure::new(&format!("Similarity, {name}"), heatmap.image(name), numbers).caption(caption)
 }
@@ -198,8 +228,16 @@ fn matrices(page: &mut Page, content: &Content) {
     );
     let figures: Vec<Figure> = content.neural.matrices.iter().map(matrix).collect();
     page.figures(&figures);
-    let header =
-        ["target", "images", "pairs", "mean", "standard deviation", "~ denoised", "oracle images ~ repeats"].map(str::to_owned);
+    let header = [
+        "target",
+        "images",
+        "pairs",
+        "mean",
+        "standard deviation",
+        "~ denoised",
+        "oracle images ~ repeats",
+    ]
+    .map(str::to_owned);
     let rows: Vec<_> = content
         .results
         .targets

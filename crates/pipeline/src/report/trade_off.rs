@@ -24,7 +24,12 @@ pub(crate) fn section(page: &mut Page, content: &Content) {
             .to_owned(),
     }
     };
-    page.figures(&figures.into_iter().map(|(name, figure)| figure.caption(caption(&name))).collect::<Vec<_>>());
+    page.figures(
+        &figures
+            .into_iter()
+            .map(|(name, figure)| figure.caption(caption(&name)))
+            .collect::<Vec<_>>(),
+    );
 }
 
 /// Figures as separate files, with their names.
@@ -35,7 +40,9 @@ pub(crate) fn files(arms: &[Followed]) -> Vec<(String, String)> {
 /// Figures with their names, for the middle and the strongest noise: all arms over epochs, and
 /// targets with several alphas over alpha.
 fn drawn(arms: &[Followed]) -> Vec<(String, Figure)> {
-    let Some(first) = arms.first().and_then(|arm| arm.seeds.first()).and_then(|(snapshots, _)| snapshots.first()) else {
+    let Some(first) =
+        arms.first().and_then(|arm| arm.seeds.first()).and_then(|(snapshots, _)| snapshots.first())
+    else {
         return Vec::new();
     };
     let last = first.gaussian_noise.len() - 1;
@@ -46,14 +53,17 @@ fn drawn(arms: &[Followed]) -> Vec<(String, Figure)> {
         let noise = first.gaussian_noise[level].level;
         // Arms with settings of their own would hide the conditions.
         let plain = arms.iter().filter(|arm| arm.own.is_empty());
-        let over_epochs: Vec<Curve> = plain.enumerate().map(|(index, arm)| epochs_of(arm, level, index)).collect();
+        let over_epochs: Vec<Curve> =
+            plain.enumerate().map(|(index, arm)| epochs_of(arm, level, index)).collect();
         if !over_epochs.is_empty() {
             let title = format!("Over epochs, noise {noise:.2}");
             figures.push((format!("epochs-{noise:.2}"), tracks(&axes(&title), &over_epochs)));
         }
         let mut lines = over_alpha(arms, level);
         if !lines.is_empty() {
-            lines.extend(arms.iter().find(|arm| arm.name == "none").map(|arm| epochs_of(arm, level, 0)));
+            lines.extend(
+                arms.iter().find(|arm| arm.name == "none").map(|arm| epochs_of(arm, level, 0)),
+            );
             let title = format!("Over alpha, noise {noise:.2}");
             figures.push((format!("alpha-{noise:.2}"), tracks(&axes(&title), &lines)));
         }
@@ -68,12 +78,23 @@ fn axes(title: &str) -> Axes<'_> {
 fn epochs_of(arm: &Followed, level: usize, index: usize) -> Curve {
     let epochs = arm.seeds.iter().map(|(snapshots, _)| snapshots.len()).min().unwrap_or(0);
     let at = |epoch: usize, value: &dyn Fn(&Snapshot) -> f64| {
-        Spread::of(&arm.seeds.iter().map(|(snapshots, _)| value(&snapshots[epoch])).collect::<Vec<_>>()).mean
+        Spread::of(
+            &arm.seeds.iter().map(|(snapshots, _)| value(&snapshots[epoch])).collect::<Vec<_>>(),
+        )
+        .mean
     };
     let point = |epoch| {
-        (at(epoch, &|snapshot| snapshot.clean_accuracy), at(epoch, &|snapshot| snapshot.gaussian_noise[level].accuracy), 0.0)
+        (
+            at(epoch, &|snapshot| snapshot.clean_accuracy),
+            at(epoch, &|snapshot| snapshot.gaussian_noise[level].accuracy),
+            0.0,
+        )
     };
-    Curve { name: arm.name.clone(), color: color(&arm.name, index), points: (0..epochs).map(point).collect() }
+    Curve {
+        name: arm.name.clone(),
+        color: color(&arm.name, index),
+        points: (0..epochs).map(point).collect(),
+    }
 }
 
 /// For each target with several alphas, the networks that the trainings kept.
@@ -83,7 +104,8 @@ fn over_alpha(arms: &[Followed], level: usize) -> Vec<Curve> {
     kinds.dedup();
     let mut lines = Vec::new();
     for (index, kind) in kinds.into_iter().enumerate() {
-        let mut own: Vec<&Followed> = arms.iter().filter(alone).filter(|arm| arm.kind == kind).collect();
+        let mut own: Vec<&Followed> =
+            arms.iter().filter(alone).filter(|arm| arm.kind == kind).collect();
         own.sort_by(|a, b| a.alpha.total_cmp(&b.alpha));
         if own.len() < 2 || lines.iter().any(|line: &Curve| line.name == kind) {
             continue;
@@ -96,19 +118,27 @@ fn over_alpha(arms: &[Followed], level: usize) -> Vec<Curve> {
             )
         };
         let name = kind.to_owned();
-        lines.push(Curve { color: color(&name, index), name, points: own.iter().map(point).collect() });
+        lines.push(Curve {
+            color: color(&name, index),
+            name,
+            points: own.iter().map(point).collect(),
+        });
     }
     lines
 }
 
 /// A value over the networks that the training of each seed kept.
 fn kept(arm: &Followed, value: impl Fn(&Snapshot) -> f64) -> Spread {
-    Spread::of(&arm.seeds.iter().map(|(snapshots, kept)| value(&snapshots[*kept])).collect::<Vec<_>>())
+    Spread::of(
+        &arm.seeds.iter().map(|(snapshots, kept)| value(&snapshots[*kept])).collect::<Vec<_>>(),
+    )
 }
 
 /// Accuracy in percent of the networks that the trainings kept, over seeds, as Markdown.
 pub(crate) fn table(arms: &[Followed]) -> String {
-    let Some(first) = arms.first().and_then(|arm| arm.seeds.first()).and_then(|(snapshots, _)| snapshots.first()) else {
+    let Some(first) =
+        arms.first().and_then(|arm| arm.seeds.first()).and_then(|(snapshots, _)| snapshots.first())
+    else {
         return String::new();
     };
     let levels: Vec<f64> = first.gaussian_noise.iter().map(|point| point.level).collect();
@@ -121,7 +151,9 @@ pub(crate) fn table(arms: &[Followed]) -> String {
         text += &format!(" {:.1} |", kept(arm, |snapshot| snapshot.epoch as f64).mean);
         let cell = |accuracy: Spread| format!(" {} |", over_seeds(&accuracy, 100.0, 1, ""));
         text += &cell(kept(arm, |snapshot| snapshot.clean_accuracy));
-        noisy.iter().for_each(|level| text += &cell(kept(arm, |snapshot| snapshot.gaussian_noise[*level].accuracy)));
+        noisy.iter().for_each(|level| {
+            text += &cell(kept(arm, |snapshot| snapshot.gaussian_noise[*level].accuracy))
+        });
         text += "\n";
     }
     text
@@ -136,7 +168,10 @@ mod tests {
         let snapshot = |(epoch, [clean, noisy]): (usize, &[f64; 2])| Snapshot {
             epoch: epoch + 1,
             clean_accuracy: *clean,
-            gaussian_noise: vec![Point { level: 0.0, accuracy: *clean }, Point { level: 0.2, accuracy: *noisy }],
+            gaussian_noise: vec![
+                Point { level: 0.0, accuracy: *clean },
+                Point { level: 0.2, accuracy: *noisy },
+            ],
         };
         let curve: Vec<Snapshot> = accuracies.iter().enumerate().map(snapshot).collect();
         let mut words = name.split(' ').map(str::to_owned);
@@ -170,6 +205,9 @@ mod tests {
         let names: Vec<String> = drawn(&arms).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["epochs-0.00", "alpha-0.00", "epochs-0.20", "alpha-0.20"]);
         let lines = over_alpha(&arms, 1);
-        assert_eq!((lines.len(), lines[0].name.as_str(), lines[0].points.len()), (1, "denoised", 2));
+        assert_eq!(
+            (lines.len(), lines[0].name.as_str(), lines[0].points.len()),
+            (1, "denoised", 2)
+        );
     }
 }

@@ -18,12 +18,17 @@ pub struct Context {
 }
 
 impl Context {
-    /// Opens the run directory at `root`, creating it if needed, and writes the resolved configuration into it; a dry
-    /// run writes nothing.
+    /// Opens the run directory at `root`, creating it if needed, and writes the resolved
+    /// configuration into it; a dry run writes nothing.
     ///
     /// # Errors
     /// Returns an error if the folder cannot be created or written.
-    pub fn open(config: Config, root: &Path, options: RunOptions, progress: Box<dyn Progress>) -> Result<Self> {
+    pub fn open(
+        config: Config,
+        root: &Path,
+        options: RunOptions,
+        progress: Box<dyn Progress>,
+    ) -> Result<Self> {
         let RunOptions { mode, selection, device, commit } = options;
         let run = RunDirectory::open(root, mode)?.built_from(commit);
         if !run.is_dry() {
@@ -33,7 +38,11 @@ impl Context {
     }
 
     /// Runs a task unless it is finished; see [`RunDirectory::task`].
-    pub(crate) fn task(&self, key: Key, work: impl FnOnce(&Path) -> Result<Vec<String>>) -> Result<Option<Record>> {
+    pub(crate) fn task(
+        &self,
+        key: Key,
+        work: impl FnOnce(&Path) -> Result<Vec<String>>,
+    ) -> Result<Option<Record>> {
         self.run.task(key, &*self.progress, work)
     }
 }

@@ -11,7 +11,8 @@ pub enum DeviceName {
     Cpu,
     /// The first NVIDIA GPU.
     Cuda,
-    /// The GPU in mixed precision: convolutions and matrix products round their factors to TF32 and accumulate in f32.
+    /// The GPU in mixed precision: convolutions and matrix products round their factors to TF32 and
+    /// accumulate in f32.
     CudaTf32,
 }
 
@@ -65,13 +66,17 @@ fn cuda(tf32: bool) -> Result<Device> {
 
 #[cfg(not(feature = "cuda"))]
 fn cuda(_tf32: bool) -> Result<Device> {
-    anyhow::bail!("this program was built without CUDA; `cargo xtask` with --device cuda builds it with CUDA")
+    anyhow::bail!(
+        "this program was built without CUDA; `cargo xtask` with --device cuda builds it with CUDA"
+    )
 }
 
 /// Description of a device and of any computation that is not in f32.
 pub(crate) fn described(device: &str, precision: Precision) -> String {
     match precision {
         Precision::F32 => device.to_owned(),
-        Precision::Mixed => format!("{device}, training in mixed precision by {}", instruction_set()),
+        Precision::Mixed => {
+            format!("{device}, training in mixed precision by {}", instruction_set())
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! A run directory: one folder per task, a record with each finished artifact; finished work is never repeated.
+//! A run directory: one folder per task, a record with each finished artifact; finished work is
+//! never repeated.
 
 use super::{Key, Progress, Record};
 use anyhow::{Context, Result, bail};
@@ -62,7 +63,9 @@ impl RunDirectory {
     /// Opens or creates the folder.
     pub(crate) fn open(root: &Path, mode: Mode) -> Result<Self> {
         if mode != Mode::Dry {
-            std::fs::create_dir_all(root).with_context(|| format!("could not create the run directory {}", root.display()))?;
+            std::fs::create_dir_all(root).with_context(|| {
+                format!("could not create the run directory {}", root.display())
+            })?;
         }
         Ok(Self { root: root.to_path_buf(), mode, commit: None, done: AtomicUsize::new(0) })
     }
@@ -97,11 +100,13 @@ impl RunDirectory {
         self.root.join(task)
     }
 
-    /// The record of a task whose outputs exist, are unchanged and were made with exactly this key; otherwise why the
-    /// task is stale.
+    /// The record of a task whose outputs exist, are unchanged and were made with exactly this key;
+    /// otherwise why the task is stale.
     pub(crate) fn finished(&self, key: &Key) -> Result<Record, Stale> {
         let folder = self.folder(key.task());
-        let Ok(record) = json::read::<Record>(&Record::path(&folder)) else { return Err(Stale::NotDone) };
+        let Ok(record) = json::read::<Record>(&Record::path(&folder)) else {
+            return Err(Stale::NotDone);
+        };
         if let Some(difference) = key.first_difference(&record.key) {
             return Err(Stale::MadeOtherwise(difference));
         }
@@ -111,8 +116,8 @@ impl RunDirectory {
         }
     }
 
-    /// The record of a task that was made from this key, or from one that contains it. The outputs of
-    /// the task are not checked.
+    /// The record of a task that was made from this key, or from one that contains it. The outputs
+    /// of the task are not checked.
     pub(crate) fn recorded(&self, key: &Key) -> Option<Record> {
         let record: Record = json::read(&Record::path(&self.folder(key.task()))).ok()?;
         key.is_part_of(&record.key).then_some(record)
@@ -132,7 +137,8 @@ impl RunDirectory {
     fn lock(&self, task: &str) -> Result<PathBuf> {
         let path = self.root.join(LOCKS).join(task);
         let folder = path.parent().context("a lock lies in a folder")?;
-        std::fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))?;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("could not create {}", folder.display()))?;
         Ok(path)
     }
 
@@ -154,9 +160,9 @@ impl RunDirectory {
         Ok(lock::take(&path)?)
     }
 
-    /// Runs `work` unless its artifact exists. `work` gets the task's folder and returns the files it wrote, relative
-    /// to that folder. Returns `None` for an unfinished task on a dry run. Processes that share a run directory run a
-    /// task once: the others wait for it.
+    /// Runs `work` unless its artifact exists. `work` gets the task's folder and returns the files
+    /// it wrote, relative to that folder. Returns `None` for an unfinished task on a dry run.
+    /// Processes that share a run directory run a task once: the others wait for it.
     pub(crate) fn task(
         &self,
         key: Key,
@@ -189,7 +195,8 @@ impl RunDirectory {
         }
         tracing::info!(task = key.task(), because = %stale, "runs");
         let folder = self.folder(key.task());
-        std::fs::create_dir_all(&folder).with_context(|| format!("could not create {}", folder.display()))?;
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("could not create {}", folder.display()))?;
         let record_path = Record::path(&folder);
         if record_path.exists() {
             std::fs::remove_file(&record_path)
@@ -206,14 +213,20 @@ impl RunDirectory {
         if let Some(input) = key.changed_input(&self.root) {
             // An interrupted state of such a task must not be resumed either.
             let marker = folder.join(IN_PROGRESS);
-            std::fs::remove_file(&marker).with_context(|| format!("could not remove {}", marker.display()))?;
+            std::fs::remove_file(&marker)
+                .with_context(|| format!("could not remove {}", marker.display()))?;
             bail!(
                 "{} was changed while stage `{}` read it, so the stage's results were discarded; make sure that nothing else writes there, and run the same command again",
                 input.display(),
                 key.task()
             );
         }
-        let record = Record { key, outputs, seconds: started.elapsed().as_secs_f64(), commit: self.commit.clone() };
+        let record = Record {
+            key,
+            outputs,
+            seconds: started.elapsed().as_secs_f64(),
+            commit: self.commit.clone(),
+        };
         json::write(&record_path, &record)?;
         self.done.fetch_add(1, Ordering::Relaxed);
         progress.finished(record.key.task(), record.seconds);
@@ -225,8 +238,10 @@ impl RunDirectory {
         let marker = folder.join(IN_PROGRESS);
         let same = json::read::<Key>(&marker).is_ok_and(|found| found == *key);
         if !same {
-            std::fs::remove_dir_all(folder).with_context(|| format!("could not clear {}", folder.display()))?;
-            std::fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))?;
+            std::fs::remove_dir_all(folder)
+                .with_context(|| format!("could not clear {}", folder.display()))?;
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("could not create {}", folder.display()))?;
             json::write(&marker, key)?;
         }
         Ok(())
@@ -271,10 +286,16 @@ mod tests {
         let run = RunDirectory::open(folder.path(), Mode::Run).unwrap();
         let outside = folder.path().join("scan.h5");
         std::fs::write(&outside, "given").unwrap();
-        let first = run.task(Key::new("scans", 1, 7), &Silent, |folder| write(folder, "one")).unwrap().unwrap();
+        let first = run
+            .task(Key::new("scans", 1, 7), &Silent, |folder| write(folder, "one"))
+            .unwrap()
+            .unwrap();
         let key = || {
             let hash = hash::of_bytes(b"given");
-            Key::new("response", 1, 7).after(&first).input("scan 0", &hash).lies_at("scan 0", &outside)
+            Key::new("response", 1, 7)
+                .after(&first)
+                .input("scan 0", &hash)
+                .lies_at("scan 0", &outside)
         };
         for changed in [folder.path().join("scans/x"), outside.clone()] {
             let before = std::fs::read(&changed).unwrap();
@@ -283,7 +304,10 @@ mod tests {
                 write(folder, "of which?")
             });
             let error = error.unwrap_err().to_string();
-            assert!(error.contains("`response`") && error.contains(changed.to_str().unwrap()), "{error}");
+            assert!(
+                error.contains("`response`") && error.contains(changed.to_str().unwrap()),
+                "{error}"
+            );
             std::fs::write(&changed, before).unwrap();
             assert!(run.finished(&key()).is_err());
         }
@@ -298,17 +322,23 @@ mod tests {
     #[test]
     fn a_record_names_the_commit_of_the_build_and_another_build_does_nothing_again() {
         let folder = tempfile::tempdir().unwrap();
-        let open = |commit| RunDirectory::open(folder.path(), Mode::Run).unwrap().built_from(commit);
+        let open =
+            |commit| RunDirectory::open(folder.path(), Mode::Run).unwrap().built_from(commit);
         let key = || Key::new("stage", 1, 7);
         open(Some("0a1b")).task(key(), &Silent, |folder| write(folder, "one")).unwrap();
         let record = std::fs::read_to_string(folder.path().join("stage/record.json")).unwrap();
         assert!(record.contains("\"commit\": \"0a1b\""), "{record}");
         for commit in [Some("2c3d"), None] {
-            let record = open(commit).task(key(), &Silent, |_| panic!("done already")).unwrap().unwrap();
+            let record =
+                open(commit).task(key(), &Silent, |_| panic!("done already")).unwrap().unwrap();
             assert_eq!(record.commit.as_deref(), Some("0a1b"));
         }
         open(None).task(Key::new("other", 1, 7), &Silent, |folder| write(folder, "one")).unwrap();
-        assert!(!std::fs::read_to_string(folder.path().join("other/record.json")).unwrap().contains("commit"));
+        assert!(
+            !std::fs::read_to_string(folder.path().join("other/record.json"))
+                .unwrap()
+                .contains("commit")
+        );
     }
 
     #[test]
@@ -316,7 +346,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDirectory::open(folder.path(), Mode::Run).unwrap();
         let key = |epochs: usize, image: &str| {
-            Key::new("train/none-seed0", BTreeMap::from([("epochs", epochs)]), 7).input("images", image)
+            Key::new("train/none-seed0", BTreeMap::from([("epochs", epochs)]), 7)
+                .input("images", image)
         };
         let why = |key: Key| run.finished(&key).unwrap_err().to_string();
         assert_eq!(why(key(3, "a")), "it was never finished");
@@ -331,12 +362,17 @@ mod tests {
     fn a_record_is_found_by_a_part_of_its_key() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDirectory::open(folder.path(), Mode::Run).unwrap();
-        let key = |settings: u64| Key::new("robustness/none-seed0", settings, 7).input("images", "a");
+        let key =
+            |settings: u64| Key::new("robustness/none-seed0", settings, 7).input("images", "a");
         assert!(run.recorded(&key(1)).is_none());
         run.task(key(1).input("blocks", "b"), &Silent, |folder| write(folder, "one")).unwrap();
         run.task(key(1).input("blocks", "b"), &Silent, |_| panic!("done already")).unwrap();
-        assert!(run.recorded(&key(1)).is_some() && run.recorded(&key(1).input("blocks", "b")).is_some());
-        assert!(run.recorded(&key(2)).is_none() && run.recorded(&key(1).input("blocks", "c")).is_none());
+        assert!(
+            run.recorded(&key(1)).is_some() && run.recorded(&key(1).input("blocks", "b")).is_some()
+        );
+        assert!(
+            run.recorded(&key(2)).is_none() && run.recorded(&key(1).input("blocks", "c")).is_none()
+        );
         assert!(run.recorded(&key(1).input("more", "d")).is_none());
         assert_eq!(run.done(), 1, "what was done before does not count");
     }

@@ -1,13 +1,17 @@
-//! Runs independent jobs in parallel, each on one processor: small networks gain little from several.
+//! Runs independent jobs in parallel, each on one processor: small networks gain little from
+//! several.
 
 use anyhow::{Context, Result, anyhow};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Runs `work` on every job, at most one per worker thread, and returns the results in the order of the jobs. The jobs
-/// left over after an even share run last and divide the threads among them. After a failure no further job starts; the
-/// first failure in order is returned.
-pub(crate) fn run<J: Send, R: Send>(jobs: Vec<J>, work: impl Fn(J) -> Result<R> + Sync) -> Result<Vec<R>> {
+/// Runs `work` on every job, at most one per worker thread, and returns the results in the order of
+/// the jobs. The jobs left over after an even share run last and divide the threads among them.
+/// After a failure no further job starts; the first failure in order is returned.
+pub(crate) fn run<J: Send, R: Send>(
+    jobs: Vec<J>,
+    work: impl Fn(J) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
     let count = jobs.len();
     let workers = rayon::current_num_threads().min(count).max(1);
     let left_over = count % workers;
@@ -27,8 +31,10 @@ pub(crate) fn run<J: Send, R: Send>(jobs: Vec<J>, work: impl Fn(J) -> Result<R> 
         std::thread::scope(|scope| -> Result<()> {
             for _ in 0..workers {
                 let threads = rayon::current_num_threads() / workers;
-                let pool =
-                    rayon::ThreadPoolBuilder::new().num_threads(threads).build().context("could not start worker threads")?;
+                let pool = rayon::ThreadPoolBuilder::new()
+                    .num_threads(threads)
+                    .build()
+                    .context("could not start worker threads")?;
                 let (next, stop, store) = (&next, &stop, &store);
                 scope.spawn(move || {
                     while !stop.load(Ordering::Relaxed) {
@@ -48,7 +54,11 @@ pub(crate) fn run<J: Send, R: Send>(jobs: Vec<J>, work: impl Fn(J) -> Result<R> 
             None => skipped = true,
         }
     }
-    if skipped { Err(anyhow!("a job was not started because another failed")) } else { Ok(finished) }
+    if skipped {
+        Err(anyhow!("a job was not started because another failed"))
+    } else {
+        Ok(finished)
+    }
 }
 
 #[cfg(test)]
@@ -63,14 +73,20 @@ mod tests {
 
     #[test]
     fn a_failure_is_returned() {
-        let error = run((0..20).collect(), |job: u64| if job == 3 { Err(anyhow!("job 3")) } else { Ok(()) }).unwrap_err();
+        let error = run(
+            (0..20).collect(),
+            |job: u64| if job == 3 { Err(anyhow!("job 3")) } else { Ok(()) },
+        )
+        .unwrap_err();
         assert_eq!(error.to_string(), "job 3");
     }
 
     #[test]
     fn the_last_jobs_divide_the_threads() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
-        let threads = |jobs: usize| pool.install(|| run(vec![(); jobs], |()| Ok(rayon::current_num_threads())).unwrap());
+        let threads = |jobs: usize| {
+            pool.install(|| run(vec![(); jobs], |()| Ok(rayon::current_num_threads())).unwrap())
+        };
         assert_eq!(threads(1), [4]);
         assert_eq!(threads(2), [2, 2]);
         assert_eq!(threads(4), [1; 4]);

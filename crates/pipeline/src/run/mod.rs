@@ -1,7 +1,8 @@
-//! A run: its directory, the records of what each artifact was made from, the device, and progress reports.
+//! A run: its directory, the records of what each artifact was made from, the device, and progress
+//! reports.
 //!
-//! `RunDirectory::finished` decides whether a task runs again: its `Key` differs from the recorded one, or an output
-//! was changed.
+//! `RunDirectory::finished` decides whether a task runs again: its `Key` differs from the recorded
+//! one, or an output was changed.
 
 mod context;
 mod device;
@@ -20,12 +21,16 @@ pub(crate) use record::{Key, Record};
 
 use anyhow::{Context as _, Result};
 
-/// Prepares this process, once: creates a pool of `threads` workers, which affects only speed, never results.
+/// Prepares this process, once: creates a pool of `threads` workers, which affects only speed,
+/// never results.
 ///
 /// # Errors
 /// Returns an error if the pool already exists or the system refuses threads.
 pub fn prepare(threads: usize) -> Result<()> {
     // HDF5 errors become errors of ours; its stack traces would only hide them.
     hdf5::silence_errors(true);
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("could not start worker threads")
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .context("could not start worker threads")
 }

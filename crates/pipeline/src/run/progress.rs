@@ -26,7 +26,8 @@ pub trait Progress: Send + Sync {
 
 /// Progress of one task.
 pub trait Bar: Send {
-    /// Starts at `position`, reached by an earlier run, so that the remaining time only uses the speed of this run.
+    /// Starts at `position`, reached by an earlier run, so that the remaining time only uses the
+    /// speed of this run.
     fn begin_at(&mut self, position: u64);
 
     /// Moves to `position` of `total` and shows `message` after the bar.

@@ -1,4 +1,5 @@
-//! The key of a task, which holds everything it depends on, and the record stored with its artifact.
+//! The key of a task, which holds everything it depends on, and the record stored with its
+//! artifact.
 
 use super::DeviceName;
 use super::described;
@@ -24,8 +25,8 @@ pub(crate) struct Key {
     crate_version: String,
     /// Name of the task, for example `train/denoised-seed0`.
     task: String,
-    /// The settings that the task reads, the hash of each input under a name independent of its location, and the
-    /// stage's seed.
+    /// The settings that the task reads, the hash of each input under a name independent of its
+    /// location, and the stage's seed.
     #[serde(flatten)]
     identity: Identity,
     /// Device and precision of the computation.
@@ -40,7 +41,13 @@ impl PartialEq for Key {
         // Name every field, so that the compiler reports a new one.
         let Self { record_version, crate_version, task, identity, device, places: _ } = self;
         (record_version, crate_version, task, identity, device)
-            == (&other.record_version, &other.crate_version, &other.task, &other.identity, &other.device)
+            == (
+                &other.record_version,
+                &other.crate_version,
+                &other.task,
+                &other.identity,
+                &other.device,
+            )
     }
 }
 
@@ -60,7 +67,11 @@ impl Key {
     /// A task with its own settings and the inputs, seed and device of this one.
     pub(crate) fn with(&self, task: &str, settings: impl Serialize) -> Self {
         let identity = Identity::new(&settings, self.seed());
-        let identity = self.identity.inputs().iter().fold(identity, |identity, (name, hash)| identity.input(name, hash));
+        let identity = self
+            .identity
+            .inputs()
+            .iter()
+            .fold(identity, |identity, (name, hash)| identity.input(name, hash));
         Self { task: task.to_owned(), identity, ..self.clone() }
     }
 
@@ -91,7 +102,8 @@ impl Key {
 
     /// Names and hashes of the outputs of another task that this one reads.
     pub(crate) fn inputs_of(&self, task: &str) -> Vec<(&String, &Hash)> {
-        let of_task = |name: &str| name.strip_prefix(task).is_some_and(|file| file.starts_with('/'));
+        let of_task =
+            |name: &str| name.strip_prefix(task).is_some_and(|file| file.starts_with('/'));
         self.identity.inputs().iter().filter(|(name, _)| of_task(name)).collect()
     }
 
@@ -100,15 +112,18 @@ impl Key {
         Self { device: DeviceName::of(device).name().to_owned(), ..self }
     }
 
-    /// The same task in this precision; in mixed precision, only the same instruction set gives the same bits.
+    /// The same task in this precision; in mixed precision, only the same instruction set gives the
+    /// same bits.
     pub(crate) fn in_precision(self, precision: Precision) -> Self {
         Self { device: described(&self.device, precision), ..self }
     }
 
-    /// Whether `whole` is the key of the same task, settings, seed and device, with every input of this one and perhaps more.
+    /// Whether `whole` is the key of the same task, settings, seed and device, with every input of
+    /// this one and perhaps more.
     pub(crate) fn is_part_of(&self, whole: &Self) -> bool {
         let inputs = whole.identity.inputs();
-        let known = self.identity.inputs().keys().filter_map(|name| Some((name, inputs.get(name)?)));
+        let known =
+            self.identity.inputs().keys().filter_map(|name| Some((name, inputs.get(name)?)));
         let identity = Identity::new(whole.identity.settings(), whole.seed());
         let identity = known.fold(identity, |identity, (name, hash)| identity.input(name, hash));
         *self == Self { identity, ..whole.clone() }
@@ -125,8 +140,8 @@ impl Key {
         self
     }
 
-    /// The first input that no longer matches the key. Inputs are outputs of other tasks in the run directory at
-    /// `root`, and files whose locations were set with [`Key::lies_at`].
+    /// The first input that no longer matches the key. Inputs are outputs of other tasks in the run
+    /// directory at `root`, and files whose locations were set with [`Key::lies_at`].
     pub(crate) fn changed_input(&self, root: &Path) -> Option<PathBuf> {
         let mut files = self.identity.inputs().iter().filter_map(|(name, hash)| {
             let place = self.places.get(name).cloned();
@@ -135,16 +150,20 @@ impl Key {
         files.find(|(path, hash)| is_changed(path, hash)).map(|(path, _)| path)
     }
 
-    /// Adds the given files of another task whose names begin with `prefix`. They are outside the run directory, so the
-    /// task's own outputs do not reveal when they change.
+    /// Adds the given files of another task whose names begin with `prefix`. They are outside the
+    /// run directory, so the task's own outputs do not reveal when they change.
     pub(crate) fn given(self, record: &Record, prefix: &str) -> Self {
-        let given = record.key.identity.inputs().iter().filter(|(name, _)| name.starts_with(prefix));
+        let given =
+            record.key.identity.inputs().iter().filter(|(name, _)| name.starts_with(prefix));
         given.fold(self, |key, (name, hash)| key.input(name, hash))
     }
 
     /// Adds every output of another task.
     pub(crate) fn after(self, record: &Record) -> Self {
-        record.outputs.iter().fold(self, |key, (file, hash)| key.input(&format!("{}/{file}", record.key.task), hash))
+        record
+            .outputs
+            .iter()
+            .fold(self, |key, (file, hash)| key.input(&format!("{}/{file}", record.key.task), hash))
     }
 
     /// The first difference between `found` and this key.
@@ -162,8 +181,8 @@ pub(crate) struct Record {
     pub(crate) outputs: BTreeMap<String, Hash>,
     /// Duration of the task in seconds.
     pub(crate) seconds: f64,
-    /// The commit from which the program was built; absent without git. It is not part of the key: builds of the same
-    /// version count as equal.
+    /// The commit from which the program was built; absent without git. It is not part of the key:
+    /// builds of the same version count as equal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) commit: Option<String>,
 }
@@ -176,7 +195,10 @@ impl Record {
 
     /// The first output of the task that was changed.
     pub(crate) fn changed(&self, folder: &Path) -> Option<&str> {
-        self.outputs.iter().find(|(file, hash)| is_changed(&folder.join(file), hash)).map(|(file, _)| file.as_str())
+        self.outputs
+            .iter()
+            .find(|(file, hash)| is_changed(&folder.join(file), hash))
+            .map(|(file, _)| file.as_str())
     }
 }
 

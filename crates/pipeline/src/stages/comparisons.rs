@@ -1,8 +1,11 @@
-//! The comparisons in the report: each condition with the baseline, on the same images and at the same clean accuracy.
+//! The comparisons in the report: each condition with the baseline, on the same images and at the
+//! same clean accuracy.
 
 use super::{images, robustness};
 use crate::adversarial::{BySeed, compare, labeled_batch, norm_name, over_seeds};
-use crate::artifacts::{AtEqualAccuracy, Comparison, Difference, LevelDifference, NetworkResult, Point, Ratio};
+use crate::artifacts::{
+    AtEqualAccuracy, Comparison, Difference, LevelDifference, NetworkResult, Point, Ratio,
+};
 use crate::config::Arm;
 use crate::grid::Part;
 use crate::run::Context;
@@ -16,32 +19,50 @@ const ROUNDING: f64 = 1e-9;
 /// A result of a network.
 type Figure<'a> = &'a dyn Fn(&NetworkResult) -> Option<f64>;
 
-/// Compares every other condition with the baseline over the seeds measured for both; empty if there is no baseline.
+/// Compares every other condition with the baseline over the seeds measured for both; empty if
+/// there is no baseline.
 pub(super) fn all(context: &Context, networks: &[NetworkResult]) -> Result<Vec<Comparison>> {
     let training = &context.config.training;
-    let Some(baseline) = training.baseline().filter(|_| !networks.is_empty()) else { return Ok(Vec::new()) };
+    let Some(baseline) = training.baseline().filter(|_| !networks.is_empty()) else {
+        return Ok(Vec::new());
+    };
     let shorter = training.shorter();
     let controls: Vec<&str> = shorter.iter().chain([&baseline]).map(|arm| arm.name()).collect();
-    let attacked = labeled_batch(&images::load(context)?.test, context.config.robustness.attack_images)?;
+    let attacked =
+        labeled_batch(&images::load(context)?.test, context.config.robustness.attack_images)?;
     let compared = |condition: &Arm| {
         let is_control = controls.contains(&condition.name());
         let matched = !shorter.is_empty() && !is_control;
         Ok(Comparison {
             condition: condition.name().to_owned(),
             baseline: baseline.name().to_owned(),
-            minimal_perturbation: perturbations(context, condition, baseline, &attacked, &common(networks, condition, baseline))?,
-            at_equal_accuracy: matched.then(|| at_equal_accuracy(networks, condition.name(), &controls)),
+            minimal_perturbation: perturbations(
+                context,
+                condition,
+                baseline,
+                &attacked,
+                &common(networks, condition, baseline),
+            )?,
+            at_equal_accuracy: matched
+                .then(|| at_equal_accuracy(networks, condition.name(), &controls)),
         })
     };
     let others = training.conditions.iter().filter(|condition| *condition != baseline);
-    others.filter(|condition| !common(networks, condition, baseline).is_empty()).map(compared).collect()
+    others
+        .filter(|condition| !common(networks, condition, baseline).is_empty())
+        .map(compared)
+        .collect()
 }
 
 /// The seeds that two conditions are measured for.
 fn common(networks: &[NetworkResult], one: &Arm, other: &Arm) -> Vec<u64> {
-    let has =
-        |condition: &Arm, seed: u64| networks.iter().any(|network| network.condition == condition.name() && network.seed == seed);
-    let seeds = networks.iter().filter(|network| network.condition == one.name()).map(|network| network.seed);
+    let has = |condition: &Arm, seed: u64| {
+        networks.iter().any(|network| network.condition == condition.name() && network.seed == seed)
+    };
+    let seeds = networks
+        .iter()
+        .filter(|network| network.condition == one.name())
+        .map(|network| network.seed);
     seeds.filter(|seed| has(other, *seed)).collect()
 }
 
@@ -57,8 +78,13 @@ fn perturbations(
         let seeds: Result<BySeed> = seeds
             .iter()
             .map(|&seed| {
-                let nearest = |condition| robustness::nearest(context, Part { condition, seed }, attacked, norm);
-                Ok((seed, compare(&nearest(condition)?, &nearest(baseline)?, attacked, resampling)?))
+                let nearest = |condition| {
+                    robustness::nearest(context, Part { condition, seed }, attacked, norm)
+                };
+                Ok((
+                    seed,
+                    compare(&nearest(condition)?, &nearest(baseline)?, attacked, resampling)?,
+                ))
             })
             .collect();
         Ok((norm_name(norm).to_owned(), over_seeds(&seeds?)))
@@ -67,8 +93,13 @@ fn perturbations(
 }
 
 /// Differences between a condition and the controls at equal clean accuracy, by seed.
-fn at_equal_accuracy(networks: &[NetworkResult], condition: &str, controls: &[&str]) -> AtEqualAccuracy {
-    let own: Vec<&NetworkResult> = networks.iter().filter(|network| network.condition == condition).collect();
+fn at_equal_accuracy(
+    networks: &[NetworkResult],
+    condition: &str,
+    controls: &[&str],
+) -> AtEqualAccuracy {
+    let own: Vec<&NetworkResult> =
+        networks.iter().filter(|network| network.condition == condition).collect();
     let path = |network: &NetworkResult| -> Vec<&NetworkResult> {
         let same_seed = networks.iter().filter(|other| other.seed == network.seed);
         // A control with a higher final learning rate would differ in more than accuracy.
@@ -78,17 +109,22 @@ fn at_equal_accuracy(networks: &[NetworkResult], condition: &str, controls: &[&s
         };
         same_seed.filter(annealed).collect()
     };
-    let paths: Vec<(&NetworkResult, Vec<&NetworkResult>)> = own.into_iter().map(|network| (network, path(network))).collect();
+    let paths: Vec<(&NetworkResult, Vec<&NetworkResult>)> =
+        own.into_iter().map(|network| (network, path(network))).collect();
     let difference = |clean: Figure, figure: Figure| -> Option<Difference> {
         let one = |(network, path): &(&NetworkResult, Vec<&NetworkResult>)| {
-            let points: Option<Vec<(f64, f64)>> = path.iter().map(|control| Some((clean(control)?, figure(control)?))).collect();
+            let points: Option<Vec<(f64, f64)>> =
+                path.iter().map(|control| Some((clean(control)?, figure(control)?))).collect();
             Some(figure(network)? - at_accuracy(&points?, clean(network)?)?)
         };
         let values: Vec<f64> = paths.iter().filter_map(one).collect();
         (!values.is_empty()).then(|| Difference::of(&values))
     };
-    let levels = |clean: Figure, of: &dyn Fn(&NetworkResult) -> Option<&Vec<Point>>| -> Vec<LevelDifference> {
-        let levels = paths.first().and_then(|(network, _)| of(network)).into_iter().flatten().enumerate();
+    let levels = |clean: Figure,
+                  of: &dyn Fn(&NetworkResult) -> Option<&Vec<Point>>|
+     -> Vec<LevelDifference> {
+        let levels =
+            paths.first().and_then(|(network, _)| of(network)).into_iter().flatten().enumerate();
         let one = |(index, point): (usize, &Point)| LevelDifference {
             level: point.level,
             difference: difference(clean, &|network| Some(of(network)?[index].accuracy)),
@@ -96,14 +132,19 @@ fn at_equal_accuracy(networks: &[NetworkResult], condition: &str, controls: &[&s
         levels.map(one).collect()
     };
     let outside = |(network, path): &&(&NetworkResult, Vec<&NetworkResult>)| {
-        let clean: Vec<(f64, f64)> = path.iter().map(|control| (control.clean_accuracy, 0.0)).collect();
+        let clean: Vec<(f64, f64)> =
+            path.iter().map(|control| (control.clean_accuracy, 0.0)).collect();
         at_accuracy(&clean, network.clean_accuracy).is_none()
     };
     let clean = |network: &NetworkResult| Some(network.clean_accuracy);
-    let attacks = paths.first().map(|(network, _)| network.attacks.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+    let attacks = paths
+        .first()
+        .map(|(network, _)| network.attacks.keys().cloned().collect::<Vec<_>>())
+        .unwrap_or_default();
     // Fewer images are attacked than tested under noise: match the accuracies on these.
     let attacked = |name: String| {
-        let unharmed = |network: &NetworkResult| Some(network.attacks.get(&name)?.first()?.accuracy);
+        let unharmed =
+            |network: &NetworkResult| Some(network.attacks.get(&name)?.first()?.accuracy);
         let found = levels(&unharmed, &|network| network.attacks.get(&name));
         (name.clone(), found)
     };
@@ -122,17 +163,29 @@ mod tests {
     use crate::artifacts::{Kept, Validation};
 
     /// Accuracy on clean images and at noise 0.2, and the final learning rate.
-    fn network(condition: &str, seed: u64, [clean, noisy, learning_rate]: [f64; 3]) -> NetworkResult {
-        let points = vec![Point { level: 0.0, accuracy: clean }, Point { level: 0.2, accuracy: noisy }];
+    fn network(
+        condition: &str,
+        seed: u64,
+        [clean, noisy, learning_rate]: [f64; 3],
+    ) -> NetworkResult {
+        let points =
+            vec![Point { level: 0.0, accuracy: clean }, Point { level: 0.2, accuracy: noisy }];
         // The attacked images happen to be easy for the compared network.
         let easy = if CONTROLS.contains(&condition) { 0.0 } else { 0.125 };
-        let attacked = vec![Point { level: 0.0, accuracy: clean + easy }, Point { level: 0.2, accuracy: noisy + 0.5 * easy }];
+        let attacked = vec![
+            Point { level: 0.0, accuracy: clean + easy },
+            Point { level: 0.2, accuracy: noisy + 0.5 * easy },
+        ];
         NetworkResult {
             condition: condition.into(),
             seed,
             clean_accuracy: clean,
             gaussian_noise: points.clone(),
-            validation: Validation { images: 9, clean_accuracy: clean, gaussian_noise: points.clone() },
+            validation: Validation {
+                images: 9,
+                clean_accuracy: clean,
+                gaussian_noise: points.clone(),
+            },
             corruptions: BTreeMap::new(),
             published_corruptions: false,
             mean_corruption_error: Some(1.0 - noisy),
@@ -161,13 +214,18 @@ mod tests {
         let on_it = of(0.625, 0.3125);
         let values = |found: &AtEqualAccuracy| {
             let levels = found.gaussian_noise.iter().chain(&found.attacks["fgsm"]);
-            levels.map(|level| level.difference.as_ref().unwrap().over_seeds.mean).collect::<Vec<_>>()
+            levels
+                .map(|level| level.difference.as_ref().unwrap().over_seeds.mean)
+                .collect::<Vec<_>>()
         };
         assert_eq!((values(&on_it), on_it.seeds_outside.len()), (vec![0.0; 4], 0));
         let above = of(0.625, 0.4375);
         assert_eq!(values(&above), [0.0, 0.125, 0.0, 0.125]);
         assert_eq!(above.mean_corruption_error.unwrap().over_seeds.mean, -0.125);
-        assert!(above.gaussian_noise[1].difference.as_ref().unwrap().half_width.is_none(), "one seed has no interval");
+        assert!(
+            above.gaussian_noise[1].difference.as_ref().unwrap().half_width.is_none(),
+            "one seed has no interval"
+        );
     }
 
     #[test]
@@ -181,7 +239,10 @@ mod tests {
         let found = at_equal_accuracy(&networks, "denoised", &CONTROLS);
         assert_eq!(found.seeds_outside, [1]);
         let noisy = found.gaussian_noise[1].difference.as_ref().unwrap();
-        assert_eq!((noisy.over_seeds.values.as_slice(), noisy.half_width), ([0.125, 0.125].as_slice(), Some(0.0)));
+        assert_eq!(
+            (noisy.over_seeds.values.as_slice(), noisy.half_width),
+            ([0.125, 0.125].as_slice(), Some(0.0))
+        );
     }
 
     #[test]

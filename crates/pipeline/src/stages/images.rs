@@ -1,11 +1,15 @@
-//! Stage `images`: the labeled set of the run, in grayscale or color and at the requested sizes, in one format.
+//! Stage `images`: the labeled set of the run, in grayscale or color and at the requested sizes, in
+//! one format.
 
 use super::{Inputs, Outcome, Stage, corrupted};
 use crate::run::{Context, Key};
 use anyhow::{Result, ensure};
 use brainprior_artifact::hash;
 use brainprior_classifier::NetConfig;
-use brainprior_images::{CorruptedFamily, LabeledImages, LabeledSplit, procedural, read_corrupted, read_labeled, write_labeled};
+use brainprior_images::{
+    CorruptedFamily, LabeledImages, LabeledSplit, procedural, read_corrupted, read_labeled,
+    write_labeled,
+};
 
 const FILE: &str = "images.safetensors";
 
@@ -25,15 +29,19 @@ impl Stage for Images {
         let settings = &context.config.images;
         let sizes = (settings.train, settings.skip_test, settings.test, settings.grayscale);
         let key = match &settings.file {
-            Some(file) => {
-                Key::new("images", sizes, 0).input("labelled images", &hash::of_path(file)?).lies_at("labelled images", file)
-            }
+            Some(file) => Key::new("images", sizes, 0)
+                .input("labelled images", &hash::of_path(file)?)
+                .lies_at("labelled images", file),
             None => Key::new("images", sizes, context.config.seed_of("images")),
         };
         // The number of images affects the key only if corrupted images are given.
         let key = match &settings.corrupted {
             Some(folder) => {
-                let taken = format!("the first {} of {}", corrupted_images(context), hash::of_path(folder)?);
+                let taken = format!(
+                    "the first {} of {}",
+                    corrupted_images(context),
+                    hash::of_path(folder)?
+                );
                 key.input("corrupted images", &hash::of_bytes(taken.as_bytes()))
             }
             None => key,
@@ -54,16 +62,24 @@ impl Stage for Images {
     }
 }
 
-/// The labeled set of the run as later stages read it, and its test images under published corruptions.
+/// The labeled set of the run as later stages read it, and its test images under published
+/// corruptions.
 fn prepared(context: &Context, seed: u64) -> Result<(LabeledSplit, Option<Vec<CorruptedFamily>>)> {
     let settings = &context.config.images;
-    let name = || settings.file.as_ref().map_or("the procedural set".into(), |file| file.display().to_string());
+    let name = || {
+        settings
+            .file
+            .as_ref()
+            .map_or("the procedural set".into(), |file| file.display().to_string())
+    };
     let LabeledSplit { train, test } = match &settings.file {
         Some(file) => read_labeled(file)?,
         None => procedural::ten_classes(settings.train, settings.skip_test + settings.test, seed),
     };
     let rest: Vec<usize> = (settings.skip_test.min(test.len())..test.len()).collect();
-    for (tier, found, wanted) in [("train", train.len(), settings.train), ("test", rest.len(), settings.test)] {
+    for (tier, found, wanted) in
+        [("train", train.len(), settings.train), ("test", rest.len(), settings.test)]
+    {
         ensure!(
             found >= wanted,
             "images.{tier} = {wanted}, but {} has only {found}; lower it with --set images.{tier}={found}",
@@ -71,7 +87,8 @@ fn prepared(context: &Context, seed: u64) -> Result<(LabeledSplit, Option<Vec<Co
         );
     }
     // Check this now, since networks are only trained after hours of fits.
-    let network = NetConfig { blocks: context.config.training.common.blocks.clone(), ..NetConfig::default() };
+    let network =
+        NetConfig { blocks: context.config.training.common.blocks.clone(), ..NetConfig::default() };
     let (side, height, width) = (network.smallest_side(), train.height(), train.width());
     ensure!(
         height.min(width) >= side,
@@ -80,17 +97,24 @@ fn prepared(context: &Context, seed: u64) -> Result<(LabeledSplit, Option<Vec<Co
         name(),
         network.blocks.len()
     );
-    let gray = |images: LabeledImages| if settings.grayscale { images.to_grayscale() } else { images };
+    let gray =
+        |images: LabeledImages| if settings.grayscale { images.to_grayscale() } else { images };
     let corruptions = match &settings.corrupted {
         None => None,
         Some(folder) => {
             let rows = settings.skip_test..settings.skip_test + corrupted_images(context);
             let families = read_corrupted(folder, &test, rows)?.into_iter();
-            let gray = |CorruptedFamily { name, severities }| CorruptedFamily { name, severities: severities.map(gray) };
+            let gray = |CorruptedFamily { name, severities }| CorruptedFamily {
+                name,
+                severities: severities.map(gray),
+            };
             Some(families.map(gray).collect())
         }
     };
-    let split = LabeledSplit { train: gray(train.take(settings.train)), test: gray(test.subset(&rest).take(settings.test)) };
+    let split = LabeledSplit {
+        train: gray(train.take(settings.train)),
+        test: gray(test.subset(&rest).take(settings.test)),
+    };
     Ok((split, corruptions))
 }
 

@@ -1,7 +1,7 @@
 //! The stages, and the function that runs them in order.
 //!
-//! A new stage is a file here with a type that implements `Stage`, listed in `CHAIN`; the structs it writes are in
-//! `artifacts/`.
+//! A new stage is a file here with a type that implements `Stage`, listed in `CHAIN`; the structs
+//! it writes are in `artifacts/`.
 
 mod combined;
 mod comparisons;
@@ -83,7 +83,9 @@ impl<'a> Inputs<'a> {
 
     /// The record of a stage with a single task.
     fn of(&self, stage: &str) -> Result<&'a Record> {
-        self.find(stage).with_context(|| format!("stage `{stage}` is not listed in the inputs of the stage that reads it"))
+        self.find(stage).with_context(|| {
+            format!("stage `{stage}` is not listed in the inputs of the stage that reads it")
+        })
     }
 }
 
@@ -104,7 +106,10 @@ pub struct Finished {
 /// Returns an error if there is no stage named `only`.
 pub fn mode(only: Option<&str>, dry_run: bool) -> Result<Mode> {
     if let Some(stage) = only.filter(|stage| CHAIN.iter().all(|known| known.name() != *stage)) {
-        bail!("--only {stage}: no such stage; the stages are {}", CHAIN.map(|stage| stage.name()).join(", "));
+        bail!(
+            "--only {stage}: no such stage; the stages are {}",
+            CHAIN.map(|stage| stage.name()).join(", ")
+        );
     }
     Ok(match only {
         _ if dry_run => Mode::Dry,
@@ -116,7 +121,8 @@ pub fn mode(only: Option<&str>, dry_run: bool) -> Result<Mode> {
 /// Runs the stages in order, up to the requested one. Returns `None` if the report was not made.
 ///
 /// # Errors
-/// Returns an error if the selection is not part of the grid, an input of `--only` is missing, or a stage fails.
+/// Returns an error if the selection is not part of the grid, an input of `--only` is missing, or a
+/// stage fails.
 pub fn run(context: &Context) -> Result<Option<Finished>> {
     grid::check_selection(context)?;
     let (mut records, mut unknown): (Vec<Record>, Vec<&str>) = (Vec::new(), Vec::new());
@@ -128,7 +134,8 @@ pub fn run(context: &Context) -> Result<Option<Finished>> {
             unknown.push(stage.name());
             continue;
         }
-        let inputs = records.iter().filter(|record| stage.inputs().contains(&record.key.stage())).collect();
+        let inputs =
+            records.iter().filter(|record| stage.inputs().contains(&record.key.stage())).collect();
         match stage.run(context, &Inputs { records: inputs, page: &page })? {
             Outcome::Done(new) => {
                 page.add(&new);
@@ -165,7 +172,12 @@ mod tests {
     fn a_stage_reads_only_what_stands_before_it() {
         for (place, stage) in CHAIN.iter().enumerate() {
             let before: Vec<&str> = CHAIN[..place].iter().map(|stage| stage.name()).collect();
-            assert!(stage.inputs().iter().all(|input| before.contains(input)), "{}: {:?}", stage.name(), stage.inputs());
+            assert!(
+                stage.inputs().iter().all(|input| before.contains(input)),
+                "{}: {:?}",
+                stage.name(),
+                stage.inputs()
+            );
             assert!(!before.contains(&stage.name()), "{} appears twice", stage.name());
         }
     }
@@ -175,7 +187,12 @@ mod tests {
         assert_eq!(mode(Some("trade-off"), false).unwrap(), Mode::Only("trade-off".into()));
         for dry_run in [false, true] {
             let error = mode(Some("trian"), dry_run).unwrap_err().to_string();
-            assert!(error.contains("no such stage; the stages are scans, images, response, similarity, train"), "{error}");
+            assert!(
+                error.contains(
+                    "no such stage; the stages are scans, images, response, similarity, train"
+                ),
+                "{error}"
+            );
         }
     }
 }

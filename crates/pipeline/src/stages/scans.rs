@@ -1,5 +1,5 @@
-//! Stage `scans`: simulates scans unless files are given, then reads every scan like any other file and computes the
-//! reliability of its neurons.
+//! Stage `scans`: simulates scans unless files are given, then reads every scan like any other file
+//! and computes the reliability of its neurons.
 
 use super::{Inputs, Outcome, Stage};
 use crate::artifacts::{ScanIndex, ScanSource};
@@ -9,7 +9,9 @@ use anyhow::{Context as _, Result, bail, ensure};
 use brainprior_artifact::{hash, hdf5, is_hdf5, json};
 use brainprior_images::{StimulusSet, procedural};
 use brainprior_recording::simulation::{self, SimulationConfig, Truth};
-use brainprior_recording::{Reliability, Responses, Scan, read_scan, read_scan_with_notes, reliability, write_static_hdf5};
+use brainprior_recording::{
+    Reliability, Responses, Scan, read_scan, read_scan_with_notes, reliability, write_static_hdf5,
+};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
@@ -56,7 +58,8 @@ impl Stage for Scans {
             let seed = key.seed();
             return Ok(context.task(key, |folder| simulate(context, folder, seed))?.into());
         };
-        let truth_of = |index: usize| config.scans.truth.as_ref().and_then(|truth| truth.get(index));
+        let truth_of =
+            |index: usize| config.scans.truth.as_ref().and_then(|truth| truth.get(index));
         let mut key = Key::new("scans", (), 0);
         for (index, path) in files.iter().enumerate() {
             key = given(key, &format!("scan {index}"), path)?;
@@ -78,7 +81,8 @@ impl Stage for Scans {
 
 /// The given files, each read once.
 fn sources(context: &Context, files: &[PathBuf]) -> Result<Vec<ScanSource>> {
-    let truth_of = |index: usize| context.config.scans.truth.as_ref().and_then(|truth| truth.get(index));
+    let truth_of =
+        |index: usize| context.config.scans.truth.as_ref().and_then(|truth| truth.get(index));
     let paths = files.iter().map(|path| absolute(path)).collect::<Result<Vec<_>>>()?;
     let (mut scans, mut seen) = (Vec::new(), HashMap::new());
     for ((index, path), name) in files.iter().enumerate().zip(distinct_names(&paths)) {
@@ -132,23 +136,27 @@ fn content(scan: &Scan) -> String {
     hash::of_bytes(&bytes)
 }
 
-/// The file names without extension; names that occur twice get the extension and as many parent folders as needed to
-/// distinguish them.
+/// The file names without extension; names that occur twice get the extension and as many parent
+/// folders as needed to distinguish them.
 fn distinct_names(paths: &[PathBuf]) -> Vec<String> {
     let name = |path: &Path, parts: usize| {
         if parts == 0 {
             return path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         }
-        let all: Vec<_> = path.components().filter(|part| matches!(part, Component::Normal(_))).collect();
+        let all: Vec<_> =
+            path.components().filter(|part| matches!(part, Component::Normal(_))).collect();
         let kept = &all[all.len().saturating_sub(parts)..];
         kept.iter().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
     };
     let most = paths.iter().map(|path| path.components().count()).max().unwrap_or_default();
     let mut parts = vec![0; paths.len()];
     loop {
-        let names: Vec<String> = paths.iter().zip(&parts).map(|(path, parts)| name(path, *parts)).collect();
+        let names: Vec<String> =
+            paths.iter().zip(&parts).map(|(path, parts)| name(path, *parts)).collect();
         let shared = |name: &String| names.iter().filter(|other| *other == name).count() > 1;
-        let again: Vec<usize> = (0..names.len()).filter(|index| parts[*index] < most && shared(&names[*index])).collect();
+        let again: Vec<usize> = (0..names.len())
+            .filter(|index| parts[*index] < most && shared(&names[*index]))
+            .collect();
         if again.is_empty() {
             return names;
         }
@@ -174,7 +182,12 @@ fn simulate(context: &Context, folder: &Path, seed: u64) -> Result<Vec<String>> 
         let (scan, truth) = (format!("{name}.h5"), format!("{name}.truth.h5"));
         write_static_hdf5(&folder.join(&scan), &simulated.scan)?;
         simulation::write_truth(&folder.join(&truth), &simulated.truth)?;
-        let source = ScanSource { name, scan: PathBuf::from(&scan), truth: Some(PathBuf::from(&truth)), remarks: vec![] };
+        let source = ScanSource {
+            name,
+            scan: PathBuf::from(&scan),
+            truth: Some(PathBuf::from(&truth)),
+            remarks: vec![],
+        };
         scans.push(source);
         outputs.extend([scan, truth]);
         bar.set(index as u64 + 1, settings.scans as u64, "");
@@ -186,13 +199,19 @@ fn simulate(context: &Context, folder: &Path, seed: u64) -> Result<Vec<String>> 
 /// The images that simulated neurons see once, and those that they see repeatedly.
 fn shown(settings: &Simulation, seed: u64) -> Result<(StimulusSet, StimulusSet)> {
     let Some(path) = &settings.stimuli else {
-        let all = procedural::natural_stimuli(settings.images + settings.oracle_images, HEIGHT, WIDTH, seed);
+        let all = procedural::natural_stimuli(
+            settings.images + settings.oracle_images,
+            HEIGHT,
+            WIDTH,
+            seed,
+        );
         let of = |images: Range<usize>| all.subset(&images.collect::<Vec<_>>());
         return Ok((of(0..settings.images), of(settings.images..all.len())));
     };
     let scan = read_scan(path)?;
     let repeats = scan.repeats();
-    let (repeated, once): (Vec<usize>, Vec<usize>) = (0..scan.stimuli().len()).partition(|image| repeats.contains_key(image));
+    let (repeated, once): (Vec<usize>, Vec<usize>) =
+        (0..scan.stimuli().len()).partition(|image| repeats.contains_key(image));
     let first = |images: Vec<usize>, wanted: usize, key: &str, which: &str| {
         ensure!(
             images.len() >= wanted,
@@ -224,7 +243,10 @@ pub(crate) fn load(context: &Context) -> Result<Vec<Loaded>> {
         let truth = match source.truth {
             Some(path) => {
                 let simulation = simulation::read_truth(&folder.join(path))?;
-                Some(KnownTruth { responses: simulation::truth_for(&scan, &simulation)?, simulation })
+                Some(KnownTruth {
+                    responses: simulation::truth_for(&scan, &simulation)?,
+                    simulation,
+                })
             }
             None => None,
         };
@@ -240,7 +262,8 @@ mod tests {
 
     #[test]
     fn scans_of_one_file_name_are_told_apart_by_their_folders() {
-        let names = |paths: &[&str]| distinct_names(&paths.iter().map(PathBuf::from).collect::<Vec<_>>());
+        let names =
+            |paths: &[&str]| distinct_names(&paths.iter().map(PathBuf::from).collect::<Vec<_>>());
         assert_eq!(names(&["/lab/a.h5", "/lab/b.h5"]), ["a", "b"]);
         assert_eq!(
             names(&["/lab/m1/day/scan.h5", "/lab/m2/day/scan.h5", "/lab/c.h5"]),
@@ -256,8 +279,19 @@ mod tests {
         let settings = SimulationConfig { neurons: 4, repeats: 2, ..SimulationConfig::default() };
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("scan.h5");
-        write_static_hdf5(&path, &simulation::simulate("scan", &once, &oracle, &settings).unwrap().scan).unwrap();
-        let wanted = Simulation { stimuli: Some(path), scans: 1, neurons: 4, images: 4, oracle_images: 2, repeats: 2 };
+        write_static_hdf5(
+            &path,
+            &simulation::simulate("scan", &once, &oracle, &settings).unwrap().scan,
+        )
+        .unwrap();
+        let wanted = Simulation {
+            stimuli: Some(path),
+            scans: 1,
+            neurons: 4,
+            images: 4,
+            oracle_images: 2,
+            repeats: 2,
+        };
         let (seen, repeated) = shown(&wanted, 0).unwrap();
         assert_eq!((seen.len(), repeated.len()), (4, 2));
         assert!(seen.ids().iter().all(|id| once.position(*id).is_some()));
@@ -274,7 +308,9 @@ mod tests {
             fs::copy(labs.join(name), folder.path().join(name)).unwrap();
         }
         let keys = || {
-            let key = |name: &str| given(Key::new("scans", (), 0), "scan 0", &folder.path().join(name)).unwrap();
+            let key = |name: &str| {
+                given(Key::new("scans", (), 0), "scan 0", &folder.path().join(name)).unwrap()
+            };
             ["virtual.h5", "links.h5", "tree.zip"].map(key)
         };
         let before = keys();

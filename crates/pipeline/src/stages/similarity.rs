@@ -1,12 +1,14 @@
-//! Stage `similarity`: one matrix per target, averaged over scans, and comparisons on the oracle images.
+//! Stage `similarity`: one matrix per target, averaged over scans, and comparisons on the oracle
+//! images.
 
 use super::features::maps;
 use super::response::{self, Predicted};
 use super::scans::Loaded;
 use super::{Inputs, Outcome, Stage, combined, verdict};
 use crate::artifacts::{
-    ReliabilityResult, ScanSimilarity, SimilarityAgreement, SimilaritySummary, SimilarityToOtherRepeats, SimilarityToTruth,
-    TargetResult, TargetWeighting, Variances, Verdict, WeightingResult,
+    ReliabilityResult, ScanSimilarity, SimilarityAgreement, SimilaritySummary,
+    SimilarityToOtherRepeats, SimilarityToTruth, TargetResult, TargetWeighting, Variances, Verdict,
+    WeightingResult,
 };
 use crate::config::{Extent, Layer, MatrixTarget, Weights};
 use crate::run::{Context, Key};
@@ -16,21 +18,23 @@ use brainprior_classifier::Target;
 use brainprior_images::{ImageId, LabeledImages, StimulusSet};
 use brainprior_recording::{Responses, Scan};
 use brainprior_similarity::{
-    Agreement, ChosenWeights, Denoised, Error, ErrorVariances, Network, OracleComparison, ScanWeights, SimilarityMatrix,
-    TargetWeights, ToOtherRepeats, Weighting, agreement, average, calibrated_over_scans, choose_weights, compare_oracle_images,
-    groups_of_scans, label_similarity, low_pass_pixels, orientation_energy, pixels, single_trial_similarity, spread, vectors,
+    Agreement, ChosenWeights, Denoised, Error, ErrorVariances, Network, OracleComparison,
+    ScanWeights, SimilarityMatrix, TargetWeights, ToOtherRepeats, Weighting, agreement, average,
+    calibrated_over_scans, choose_weights, compare_oracle_images, groups_of_scans,
+    label_similarity, low_pass_pixels, orientation_energy, pixels, single_trial_similarity, spread,
+    vectors,
 };
 use ndarray::ArrayView2;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Standard deviation in pixels of the Gaussian for low-pass pixels: that of the blur whose effect is close to that of
-/// neural data (Li et al., PLOS Computational Biology 2023).
+/// Standard deviation in pixels of the Gaussian for low-pass pixels: that of the blur whose effect
+/// is close to that of neural data (Li et al., PLOS Computational Biology 2023).
 const LOW_PASS: f32 = 1.5;
 const SUMMARY: &str = "summary.json";
 
-/// The matrices of oracle images, averaged over scans that together contain every pair. Scans with other oracle images
-/// form a separate group with its own comparison.
+/// The matrices of oracle images, averaged over scans that together contain every pair. Scans with
+/// other oracle images form a separate group with its own comparison.
 struct OracleGroup {
     measured: SimilarityMatrix,
     denoised: SimilarityMatrix,
@@ -45,8 +49,12 @@ struct OracleGroup {
 impl OracleGroup {
     /// The groups of one or more scans, larger sets of images first.
     fn all(compared: &[OracleComparison]) -> Result<Vec<Self>> {
-        let images: Vec<&[ImageId]> = compared.iter().map(|found| found.repeat_average.ids()).collect();
-        groups_of_scans(&images).into_iter().map(|group| Self::of(group.iter().map(|scan| &compared[*scan]).collect())).collect()
+        let images: Vec<&[ImageId]> =
+            compared.iter().map(|found| found.repeat_average.ids()).collect();
+        groups_of_scans(&images)
+            .into_iter()
+            .map(|group| Self::of(group.iter().map(|scan| &compared[*scan]).collect()))
+            .collect()
     }
 
     fn of(compared: Vec<&OracleComparison>) -> Result<Self> {
@@ -56,7 +64,9 @@ impl OracleGroup {
             let images: Vec<&[ImageId]> = matrices.iter().map(|matrix| matrix.ids()).collect();
             Ok(if matrices.is_empty() || groups_of_scans(&images).len() > 1 { None } else { Some(average(&matrices)?) })
         };
-        let known = |matrix: Option<SimilarityMatrix>| matrix.context("every scan has oracle images, each shown twice or more");
+        let known = |matrix: Option<SimilarityMatrix>| {
+            matrix.context("every scan has oracle images, each shown twice or more")
+        };
         Ok(Self {
             measured: known(mean(&|found| Some(&found.repeat_average))?)?,
             denoised: known(mean(&|found| found.denoised.as_ref())?)?,
@@ -93,9 +103,12 @@ impl Stage for Similarity {
         let with = |target| wanted.contains(&target);
         let threshold = with(MatrixTarget::Thresholded).then_some(config.similarity.threshold);
         let layer = with(MatrixTarget::Features).then_some(&config.similarity.layer);
-        let settings = (config.similarity.images, config.similarity.weights, names, threshold, layer);
-        let mut key =
-            Key::new("similarity", settings, config.seed_of("similarity")).after(scans).given(scans, "").after(response);
+        let settings =
+            (config.similarity.images, config.similarity.weights, names, threshold, layer);
+        let mut key = Key::new("similarity", settings, config.seed_of("similarity"))
+            .after(scans)
+            .given(scans, "")
+            .after(response);
         key = super::scans::read_by(key, context);
         if with(MatrixTarget::Features) {
             let network = network(context)?;
@@ -105,7 +118,11 @@ impl Stage for Similarity {
     }
 }
 
-fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, folder: &Path) -> Result<Vec<String>> {
+fn measure(
+    context: &Context,
+    wanted: BTreeSet<MatrixTarget>,
+    folder: &Path,
+) -> Result<Vec<String>> {
     let config = &context.config;
     // Comparisons of the shuffled target use that of the first seed.
     let seed = shuffle(context, 0);
@@ -116,25 +133,34 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, folder: &Path) -> 
         let v: Vec<Option<f32>> = v.iter().copied().map(Some).collect();
         Ok(ScanWeights::new(&loaded.scan, &loaded.reliability, Some(&v))?)
     };
+    let weights: Vec<ScanWeights> = loaded
+        .iter()
+        .zip(summary.scans.iter().map(|scan| &scan.v[..]))
+        .map(weights_of)
+        .collect::<Result<_>>()?;
+    let (of_targets, weighting) =
+        weighting(config.similarity.weights, &loaded, &predicted, &weights)?;
     let weights: Vec<ScanWeights> =
-        loaded.iter().zip(summary.scans.iter().map(|scan| &scan.v[..])).map(weights_of).collect::<Result<_>>()?;
-    let (of_targets, weighting) = weighting(config.similarity.weights, &loaded, &predicted, &weights)?;
-    let weights: Vec<ScanWeights> = weights.into_iter().map(|weights| weights.with_targets(of_targets)).collect();
+        weights.into_iter().map(|weights| weights.with_targets(of_targets)).collect();
     context.progress.line(&format!("    {}", weighting.sentence()));
 
     let variances_of = |Variances { error, noise, level }: &Variances| {
         Ok(ErrorVariances::from_parts(error.clone(), noise.clone(), level.clone())?)
     };
-    let variances: Vec<ErrorVariances> = summary.scans.iter().map(|scan| variances_of(&scan.variances)).collect::<Result<_>>()?;
+    let variances: Vec<ErrorVariances> =
+        summary.scans.iter().map(|scan| variances_of(&scan.variances)).collect::<Result<_>>()?;
 
     let mut outputs = vec![SUMMARY.to_owned()];
     let mut compared = Vec::new();
-    for (((loaded, predicted), weights), variances) in loaded.iter().zip(&predicted).zip(&weights).zip(&variances) {
+    for (((loaded, predicted), weights), variances) in
+        loaded.iter().zip(&predicted).zip(&weights).zip(&variances)
+    {
         let truth = loaded.truth.as_ref().map(|truth| &truth.responses);
         let denoised = Denoised { responses: &predicted.oracle, variances: Some(variances) };
         compared.push(compare_oracle_images(&loaded.scan, Some(denoised), truth, weights)?);
     }
-    let verdicts: Vec<Option<Verdict>> = compared.iter().map(|found| verdict::of(&found.to_other_repeats)).collect();
+    let verdicts: Vec<Option<Verdict>> =
+        compared.iter().map(|found| verdict::of(&found.to_other_repeats)).collect();
     for (loaded, verdict) in loaded.iter().zip(&verdicts) {
         if let Some(verdict) = verdict {
             context.progress.line(&format!("    {}: {}", loaded.scan.name(), verdict.text));
@@ -171,13 +197,24 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, folder: &Path) -> 
         let matrix = match target {
             MatrixTarget::Denoised => denoised.clone(),
             MatrixTarget::Combined => {
-                let scans = loaded.iter().zip(&predicted).zip(&responses).zip(&variances).zip(&weights);
-                let scans = scans.map(|((((loaded, predicted), responses), variances), weights)| {
-                    combined::scan(&loaded.scan, &predicted.oracle, responses, variances, weights)
-                });
+                let scans =
+                    loaded.iter().zip(&predicted).zip(&responses).zip(&variances).zip(&weights);
+                let scans =
+                    scans.map(|((((loaded, predicted), responses), variances), weights)| {
+                        combined::scan(
+                            &loaded.scan,
+                            &predicted.oracle,
+                            responses,
+                            variances,
+                            weights,
+                        )
+                    });
                 let scans = scans.collect::<Result<Vec<_>>>()?;
-                let scans: Vec<(&Responses, &[f32], f64)> =
-                    scans.iter().zip(&weights).map(|(of, weights)| (&of.0, weights.target_of_measured(), of.1)).collect();
+                let scans: Vec<(&Responses, &[f32], f64)> = scans
+                    .iter()
+                    .zip(&weights)
+                    .map(|(of, weights)| (&of.0, weights.target_of_measured(), of.1))
+                    .collect();
                 calibrated_over_scans(&scans)?
             }
             MatrixTarget::Shuffled => denoised.shuffled(seed),
@@ -187,7 +224,9 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, folder: &Path) -> 
             MatrixTarget::Pixels => pixels(&stimuli)?,
             MatrixTarget::LowPassPixels => low_pass_pixels(&stimuli, LOW_PASS)?,
             MatrixTarget::OrientationEnergy => orientation_energy(&stimuli)?,
-            MatrixTarget::Thresholded => denoised.thresholded(config.similarity.threshold as f32)?,
+            MatrixTarget::Thresholded => {
+                denoised.thresholded(config.similarity.threshold as f32)?
+            }
             MatrixTarget::Features => features(context, &stimuli)?,
         };
         let values = spread(&matrix);
@@ -201,9 +240,13 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, folder: &Path) -> 
                 MatrixTarget::Oracle => None,
                 MatrixTarget::Random => Some(group.denoised.random(seed)),
                 MatrixTarget::Pixels => Some(pixels(&shown)?.select(ids)?),
-                MatrixTarget::LowPassPixels => Some(low_pass_pixels(&shown, LOW_PASS)?.select(ids)?),
+                MatrixTarget::LowPassPixels => {
+                    Some(low_pass_pixels(&shown, LOW_PASS)?.select(ids)?)
+                }
                 MatrixTarget::OrientationEnergy => Some(orientation_energy(&shown)?.select(ids)?),
-                MatrixTarget::Thresholded => Some(group.denoised.thresholded(config.similarity.threshold as f32)?),
+                MatrixTarget::Thresholded => {
+                    Some(group.denoised.thresholded(config.similarity.threshold as f32)?)
+                }
                 MatrixTarget::Features => Some(features(context, &shown)?.select(ids)?),
             })
         };
@@ -260,7 +303,9 @@ fn weighting(
     weights: &[ScanWeights],
 ) -> Result<(TargetWeights, TargetWeighting)> {
     let scans = loaded.iter().zip(predicted).zip(weights);
-    let scans: Vec<_> = scans.map(|((loaded, predicted), weights)| (&loaded.scan, &predicted.target, weights)).collect();
+    let scans: Vec<_> = scans
+        .map(|((loaded, predicted), weights)| (&loaded.scan, &predicted.target, weights))
+        .collect();
     let found = choose_weights(&scans)?;
     let weights = match asked {
         Weights::Automatic => found.weights,
@@ -297,7 +342,11 @@ fn mean(found: &[Agreement]) -> Option<SimilarityAgreement> {
 }
 
 /// The comparison as it appears in results.
-fn summarized(found: &OracleComparison, weights: &ScanWeights, verdict: Option<Verdict>) -> ScanSimilarity {
+fn summarized(
+    found: &OracleComparison,
+    weights: &ScanWeights,
+    verdict: Option<Verdict>,
+) -> ScanSimilarity {
     let of = |found: Option<Agreement>| found.map(SimilarityAgreement::from);
     let to_others = |found: ToOtherRepeats| SimilarityToOtherRepeats {
         single_trials: of(found.single_trials),
@@ -329,8 +378,12 @@ fn summarized(found: &OracleComparison, weights: &ScanWeights, verdict: Option<V
                 single_trials_to_truth: found.to_truth.and_then(|truth| of(truth.single_trials)),
                 repeat_average_to_truth: found.to_truth.and_then(|truth| of(truth.repeat_average)),
                 denoised_to_truth: found.to_truth.and_then(|truth| of(truth.denoised)),
-                combined_with_one_to_truth: found.to_truth.and_then(|truth| of(truth.combined_with_one)),
-                combined_with_all_to_truth: found.to_truth.and_then(|truth| of(truth.combined_with_all)),
+                combined_with_one_to_truth: found
+                    .to_truth
+                    .and_then(|truth| of(truth.combined_with_one)),
+                combined_with_all_to_truth: found
+                    .to_truth
+                    .and_then(|truth| of(truth.combined_with_all)),
             })
             .collect(),
     }
@@ -350,14 +403,22 @@ fn in_words(weighting: Weighting) -> &'static str {
 pub(crate) fn target_images(context: &Context, loaded: &[Loaded]) -> Result<StimulusSet> {
     let all = response::target_stimuli(loaded)?;
     Ok(match context.config.similarity.images {
-        Extent::First(wanted) if wanted.get() < all.len() => all.subset(&(0..wanted.get()).collect::<Vec<_>>()),
+        Extent::First(wanted) if wanted.get() < all.len() => {
+            all.subset(&(0..wanted.get()).collect::<Vec<_>>())
+        }
         Extent::First(_) | Extent::Every(_) => all,
     })
 }
 
-fn raw(loaded: &[Loaded], weights: &[ScanWeights], stimuli: &StimulusSet) -> Result<SimilarityMatrix> {
-    let scans: Vec<(&Scan, &ScanWeights)> = loaded.iter().map(|loaded| &loaded.scan).zip(weights).collect();
-    single_trial_similarity(&scans, stimuli).context("raw: one measured trial of each image of the target")
+fn raw(
+    loaded: &[Loaded],
+    weights: &[ScanWeights],
+    stimuli: &StimulusSet,
+) -> Result<SimilarityMatrix> {
+    let scans: Vec<(&Scan, &ScanWeights)> =
+        loaded.iter().map(|loaded| &loaded.scan).zip(weights).collect();
+    single_trial_similarity(&scans, stimuli)
+        .context("raw: one measured trial of each image of the target")
 }
 
 /// The network file set by `similarity.network`.
@@ -370,17 +431,21 @@ fn network(context: &Context) -> Result<&Path> {
         .context("target `features` needs similarity.network, the checkpoint of a network")
 }
 
-/// The similarity of features of the network set by `similarity.network`, by the formula of the other targets.
+/// The similarity of features of the network set by `similarity.network`, by the formula of the
+/// other targets.
 fn features(context: &Context, stimuli: &StimulusSet) -> Result<SimilarityMatrix> {
     let file = network(context)?;
     let layer = match &context.config.similarity.layer {
-        Layer::Name(layer) => return Ok(brainprior_similarity::features(&Network::vgg(file, layer)?, stimuli)?),
+        Layer::Name(layer) => {
+            return Ok(brainprior_similarity::features(&Network::vgg(file, layer)?, stimuli)?);
+        }
         Layer::Number(layer) => *layer,
     };
     let maps = maps(file, &Layer::Number(layer), "similarity.layer", stimuli)?;
     let values = maps.flatten_all()?.to_vec1::<f32>()?;
     let dimensions = values.len() / stimuli.len();
-    let values = ArrayView2::from_shape((stimuli.len(), dimensions), &values).context("features of all stimuli")?;
+    let values = ArrayView2::from_shape((stimuli.len(), dimensions), &values)
+        .context("features of all stimuli")?;
     let source = format!("features of {} at layer {layer}", file.display());
     Ok(vectors(stimuli.ids(), values, &vec![1.0; dimensions], &source)?)
 }
@@ -391,7 +456,8 @@ pub(crate) fn of_labels(images: &LabeledImages, count: usize) -> Result<Target> 
     Ok(Target::Similarity { stimuli, matrix })
 }
 
-/// The file of a target's matrix; shuffled and random targets use the denoised one until they are loaded for a network.
+/// The file of a target's matrix; shuffled and random targets use the denoised one until they are
+/// loaded for a network.
 pub(crate) fn file_of(target: MatrixTarget) -> String {
     let of = match target {
         MatrixTarget::Shuffled | MatrixTarget::Random => MatrixTarget::Denoised,
@@ -400,8 +466,13 @@ pub(crate) fn file_of(target: MatrixTarget) -> String {
     format!("{}.h5", of.name())
 }
 
-/// The matrix of a target for the networks of a seed: each seed has its own shuffle and random responses.
-pub(crate) fn load_for(context: &Context, target: MatrixTarget, seed: u64) -> Result<SimilarityMatrix> {
+/// The matrix of a target for the networks of a seed: each seed has its own shuffle and random
+/// responses.
+pub(crate) fn load_for(
+    context: &Context,
+    target: MatrixTarget,
+    seed: u64,
+) -> Result<SimilarityMatrix> {
     let matrix = SimilarityMatrix::read(&context.run.folder("similarity").join(file_of(target)))?;
     Ok(match target {
         MatrixTarget::Shuffled => matrix.shuffled(shuffle(context, seed)),
@@ -416,7 +487,12 @@ fn shuffle(context: &Context, seed: u64) -> u64 {
 }
 
 /// The images of a target's matrix, in the order of `ids`.
-pub(crate) fn stimuli_of(context: &Context, target: MatrixTarget, loaded: &[Loaded], ids: &[ImageId]) -> Result<StimulusSet> {
+pub(crate) fn stimuli_of(
+    context: &Context,
+    target: MatrixTarget,
+    loaded: &[Loaded],
+    ids: &[ImageId],
+) -> Result<StimulusSet> {
     let shown = match target {
         MatrixTarget::Oracle => {
             let shown: Vec<StimulusSet> = loaded.iter().map(response::oracle_stimuli).collect();
@@ -434,7 +510,11 @@ pub(crate) fn stimuli_of(context: &Context, target: MatrixTarget, loaded: &[Load
         | MatrixTarget::Features => target_images(context, loaded)?,
     };
     // If scans share no images, a matrix may contain images of only some scans.
-    let place = |id: &ImageId| shown.position(*id).with_context(|| format!("no scan shows image {id} of {}", file_of(target)));
+    let place = |id: &ImageId| {
+        shown
+            .position(*id)
+            .with_context(|| format!("no scan shows image {id} of {}", file_of(target)))
+    };
     Ok(shown.subset(&ids.iter().map(place).collect::<Result<Vec<_>>>()?))
 }
 
@@ -459,11 +539,16 @@ mod tests {
     fn each_seed_has_a_shuffle_of_its_own() {
         let folder = tempfile::tempdir().unwrap();
         let (config, progress) = (Config::load(None, &[]).unwrap(), Box::new(Silent));
-        let context = Context::open(config, folder.path(), RunOptions::default(), progress).unwrap();
+        let context =
+            Context::open(config, folder.path(), RunOptions::default(), progress).unwrap();
         let values: Vec<f32> = (0..190).map(|pair| pair as f32 / 200.0).collect();
-        let denoised = SimilarityMatrix::new((0..20).map(ImageId::from_u64).collect(), values.clone(), vec![]).unwrap();
+        let denoised =
+            SimilarityMatrix::new((0..20).map(ImageId::from_u64).collect(), values.clone(), vec![])
+                .unwrap();
         std::fs::create_dir(folder.path().join("similarity")).unwrap();
-        denoised.write(&folder.path().join("similarity").join(file_of(MatrixTarget::Shuffled))).unwrap();
+        denoised
+            .write(&folder.path().join("similarity").join(file_of(MatrixTarget::Shuffled)))
+            .unwrap();
         let of = |target, seed| load_for(&context, target, seed).unwrap().packed().to_vec();
         assert_eq!(of(MatrixTarget::Denoised, 0), values);
         let shuffled = [0, 1].map(|seed| of(MatrixTarget::Shuffled, seed));

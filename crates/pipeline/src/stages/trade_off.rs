@@ -1,5 +1,6 @@
-//! Stage `trade-off`: clean and noisy accuracy after every epoch of every network, if networks are kept
-//! (`training.snapshots`). A regularizer that merely trades one for the other moves along the baseline's curve.
+//! Stage `trade-off`: clean and noisy accuracy after every epoch of every network, if networks are
+//! kept (`training.snapshots`). A regularizer that merely trades one for the other moves along the
+//! baseline's curve.
 
 use super::train;
 use super::{Inputs, Outcome, Stage};
@@ -38,7 +39,10 @@ impl Stage for TradeOff {
             let robustness = &context.config.robustness;
             let seed = context.config.seed_of("robustness");
             let settings = (robustness.noise_images, &robustness.gaussian);
-            let key = Key::new(&part.task("trade-off"), settings, seed).on(&context.device).after(images).after(record);
+            let key = Key::new(&part.task("trade-off"), settings, seed)
+                .on(&context.device)
+                .after(images)
+                .after(record);
             context.task(key, |folder| {
                 json::write(&folder.join(CURVE), &measure(context, part, seed)?)?;
                 Ok(vec![CURVE.into()])
@@ -61,7 +65,14 @@ fn measure(context: &Context, part: Part, seed: u64) -> Result<Vec<Snapshot>> {
     let mut snapshots = Vec::with_capacity(epochs);
     for epoch in 1..=epochs {
         let model = Attackable::new(train::snapshot(context, part, epoch)?, &test)?;
-        let noise = noise_curve(&model, &images, Noise::Gaussian, Clamp::Unit, &robustness.gaussian, settings)?;
+        let noise = noise_curve(
+            &model,
+            &images,
+            Noise::Gaussian,
+            Clamp::Unit,
+            &robustness.gaussian,
+            settings,
+        )?;
         let point = |point: &brainprior_robustness::NoisePoint| Point {
             level: point.level,
             accuracy: point.accuracy.share().unwrap_or_default(),
@@ -83,7 +94,8 @@ pub(crate) fn curves(context: &Context) -> Result<Vec<Followed>> {
         return Ok(Vec::new());
     }
     let read = |part: Part| -> Result<(Vec<Snapshot>, usize)> {
-        let snapshots: Vec<Snapshot> = json::read(&context.run.folder(&part.task("trade-off")).join(CURVE))?;
+        let snapshots: Vec<Snapshot> =
+            json::read(&context.run.folder(&part.task("trade-off")).join(CURVE))?;
         let kept = train::kept_place(part, &train::history(context, part)?);
         Ok((snapshots, kept))
     };
@@ -95,7 +107,9 @@ pub(crate) fn curves(context: &Context) -> Result<Vec<Followed>> {
             own: arm.own().map(str::to_owned).collect(),
             has_target: arm.target().has_pairs(),
             alpha: if arm.target().has_pairs() { arm.training().alpha } else { 0.0 },
-            seeds: (0..training.seeds).map(|seed| read(Part { condition, seed })).collect::<Result<_>>()?,
+            seeds: (0..training.seeds)
+                .map(|seed| read(Part { condition, seed }))
+                .collect::<Result<_>>()?,
         })
     };
     training.conditions.iter().map(follow).collect()

@@ -51,7 +51,8 @@ impl Annotations {
         let coordinates = S::of_neurons("cell_motor_coordinates");
         let unnamed = Neurons::unnamed(count);
         let neurons = Neurons::new(
-            integers(source, S::of_neurons("unit_ids"))?.unwrap_or_else(|| unnamed.unit_ids().to_vec()),
+            integers(source, S::of_neurons("unit_ids"))?
+                .unwrap_or_else(|| unnamed.unit_ids().to_vec()),
             strings(source, S::of_neurons("area"))?.unwrap_or_else(|| unnamed.area().to_vec()),
             strings(source, S::of_neurons("layer"))?.unwrap_or_else(|| unnamed.layer().to_vec()),
             if source.has(&coordinates)? { Some(source.matrix(&coordinates, 3)?) } else { None },
@@ -73,8 +74,12 @@ fn identifiers<S: Source>(source: &mut S) -> Result<Option<Identifiers>> {
     for (id, class) in IDENTIFIERS {
         let dataset = S::of_rows(id);
         if let Some(ids) = strings(source, dataset.clone())? {
-            let classes = strings(source, S::of_rows(class))?.unwrap_or_else(|| vec![String::new(); ids.len()]);
-            return Ok(Some(Identifiers { dataset, of_row: ids.into_iter().zip(classes).collect() }));
+            let classes = strings(source, S::of_rows(class))?
+                .unwrap_or_else(|| vec![String::new(); ids.len()]);
+            return Ok(Some(Identifiers {
+                dataset,
+                of_row: ids.into_iter().zip(classes).collect(),
+            }));
         }
     }
     Ok(None)

@@ -56,7 +56,8 @@ impl Rows {
         if notes.left_out.is_empty() {
             return self.scan(path, notes);
         }
-        let kept: Vec<usize> = (0..self.tiers.len()).filter(|row| !is_left_out(&self.tiers[*row])).collect();
+        let kept: Vec<usize> =
+            (0..self.tiers.len()).filter(|row| !is_left_out(&self.tiers[*row])).collect();
         self.keep(&kept);
         self.scan(path, notes).map_err(|error| error.in_rows(&kept))
     }
@@ -64,14 +65,20 @@ impl Rows {
     fn scan(self, path: &Path, mut notes: Notes) -> Result<(Scan, Notes)> {
         let area = self.height * self.width;
         let pixels = self.pixels.unit(area, self.range.as_deref(), &mut notes)?;
-        let tier = |(row, name): (usize, &String)| Tier::from_name(name).ok_or_else(|| Error::Tier { row, found: name.clone() });
+        let tier = |(row, name): (usize, &String)| {
+            Tier::from_name(name).ok_or_else(|| Error::Tier { row, found: name.clone() })
+        };
         let tiers = self.tiers.iter().enumerate().map(tier).collect::<Result<_>>()?;
         let (first_rows, trial_image) = distinct_images(&pixels, area);
         let Annotations { identifiers, neurons, trial_idx, origin } = self.annotations;
         if let Some(identifiers) = &identifiers {
             notes.identifiers = identifiers.agree(&trial_image)?;
         }
-        let shown = first_rows.iter().flat_map(|row| &pixels[row * area..(row + 1) * area]).copied().collect();
+        let shown = first_rows
+            .iter()
+            .flat_map(|row| &pixels[row * area..(row + 1) * area])
+            .copied()
+            .collect();
         let parts = ScanParts {
             name: name_of(path),
             stimuli: StimulusSet::new(self.height, self.width, shown)?,
@@ -95,7 +102,11 @@ impl Rows {
     fn one_row_each(&self) -> Result<()> {
         if self.height.checked_mul(self.width).is_none_or(|area| area == 0) {
             let found = format!("{} x {}", self.height, self.width);
-            return Err(Error::Size { what: "images", expected: "at least one row and one column of pixels".into(), found });
+            return Err(Error::Size {
+                what: "images",
+                expected: "at least one row and one column of pixels".into(),
+                found,
+            });
         }
         let trials = match &self.pixels {
             Pixels::Bytes(values) => values.len(),
@@ -103,21 +114,25 @@ impl Rows {
             Pixels::Floats(values) => values.len(),
         } / (self.height * self.width);
         let expected = || format!("{trials} rows, like images");
-        let size = |what, expected, found: usize| Err(Error::Size { what, expected, found: format!("{found} rows") });
+        let size = |what, expected, found: usize| {
+            Err(Error::Size { what, expected, found: format!("{found} rows") })
+        };
         if self.tiers.len() != trials {
             return size("tiers", expected(), self.tiers.len());
         }
         let (rows, columns) = self.responses.dim();
         if rows != trials && columns == trials {
             let expected = format!("{trials} rows, like images and tiers");
-            let found = format!("{rows} rows of {columns}: neurons x trials; store them trials x neurons");
+            let found =
+                format!("{rows} rows of {columns}: neurons x trials; store them trials x neurons");
             return Err(Error::Size { what: "responses", expected, found });
         }
         if rows != trials {
             return size("responses", expected(), rows);
         }
         for (what, matrix) in [("behavior", &self.behavior), ("pupil_center", &self.pupil_center)] {
-            if let Some(found) = matrix.as_ref().map(Array2::nrows).filter(|found| *found != trials) {
+            if let Some(found) = matrix.as_ref().map(Array2::nrows).filter(|found| *found != trials)
+            {
                 return size(what, expected(), found);
             }
         }
@@ -144,7 +159,11 @@ impl Rows {
             Pixels::Floats(values) => *values = of(values, area, rows),
         }
         self.tiers = rows.iter().map(|row| self.tiers[*row].clone()).collect();
-        for matrix in [Some(&mut self.responses), self.behavior.as_mut(), self.pupil_center.as_mut()].into_iter().flatten() {
+        for matrix in
+            [Some(&mut self.responses), self.behavior.as_mut(), self.pupil_center.as_mut()]
+                .into_iter()
+                .flatten()
+        {
             *matrix = matrix.select(Axis(0), rows);
         }
         if let Some(identifiers) = &mut self.annotations.identifiers {
@@ -165,7 +184,11 @@ impl Pixels {
             Some([0.0, full]) if full.is_finite() && *full > 0.0 => Some(*full as f32),
             Some(other) => {
                 let found = format!("{other:?}");
-                return Err(Error::Size { what: "range of images", expected: "0 and the value of white".into(), found });
+                return Err(Error::Size {
+                    what: "range of images",
+                    expected: "0 and the value of white".into(),
+                    found,
+                });
             }
         };
         let (values, whole): (Vec<f32>, bool) = match self {
@@ -175,28 +198,38 @@ impl Pixels {
                 }
                 (bytes.into_iter().map(f32::from).collect(), true)
             }
-            Self::Integers(values) => (values.into_iter().map(|value| value as f32).collect(), true),
+            Self::Integers(values) => {
+                (values.into_iter().map(|value| value as f32).collect(), true)
+            }
             Self::Floats(values) => (values, false),
         };
-        let pixel =
-            |index: usize, white: f32| Error::Pixel { row: index / area, pixel: index % area, found: values[index], white };
+        let pixel = |index: usize, white: f32| Error::Pixel {
+            row: index / area,
+            pixel: index % area,
+            found: values[index],
+            white,
+        };
         let scale = match full {
             Some(full) => {
                 let near = -OVERSHOOT * full..=(1.0 + OVERSHOOT) * full;
                 if let Some(index) = values.iter().position(|value| !near.contains(value)) {
                     return Err(pixel(index, full));
                 }
-                notes.clipped = values.iter().filter(|value| !(0.0..=full).contains(*value)).count();
+                notes.clipped =
+                    values.iter().filter(|value| !(0.0..=full).contains(*value)).count();
                 full
             }
             None => {
-                if let Some(index) = values.iter().position(|value| !(0.0..=255.0).contains(value)) {
+                if let Some(index) = values.iter().position(|value| !(0.0..=255.0).contains(value))
+                {
                     return Err(pixel(index, 255.0));
                 }
                 let largest = values.iter().copied().fold(0.0, f32::max);
                 match largest {
                     _ if whole && largest != 1.0 => 255.0,
-                    _ if whole || largest > 1.0 && largest < HALF_SCALE => return Err(Error::PixelRange { found: largest }),
+                    _ if whole || largest > 1.0 && largest < HALF_SCALE => {
+                        return Err(Error::PixelRange { found: largest });
+                    }
                     _ if largest > 1.0 => 255.0,
                     _ => 1.0,
                 }
@@ -233,7 +266,8 @@ impl Identifiers {
     /// The number of each image, from its first row; `None` if identifiers are not numbers or
     /// several classes share one.
     fn labels(&self, first_rows: &[usize]) -> Option<Vec<i64>> {
-        let labels: Vec<i64> = first_rows.iter().map(|row| self.of_row[*row].0.parse().ok()).collect::<Option<_>>()?;
+        let labels: Vec<i64> =
+            first_rows.iter().map(|row| self.of_row[*row].0.parse().ok()).collect::<Option<_>>()?;
         (labels.iter().collect::<HashSet<_>>().len() == labels.len()).then_some(labels)
     }
 

@@ -56,23 +56,32 @@ impl Output {
     ) -> Result<()> {
         let builder = self.file.new_dataset_builder().obj_track_times(false);
         if values.ndim() == 0 || values.len() * size_of::<T>() < CHUNK {
-            return builder.with_data(values.view()).create(name).map(|_| ()).map_err(|source| self.failed(name, source));
+            return builder
+                .with_data(values.view())
+                .create(name)
+                .map(|_| ())
+                .map_err(|source| self.failed(name, source));
         }
         let row = size_of::<T>() * values.shape().iter().skip(1).product::<usize>();
         let mut chunk = values.shape().to_vec();
         chunk[0] = (CHUNK / row).clamp(1, chunk[0]);
         let rows = chunk[0];
-        let builder = builder.empty::<T>().shape(values.shape()).chunk(chunk).shuffle().deflate(LEVEL);
+        let builder =
+            builder.empty::<T>().shape(values.shape()).chunk(chunk).shuffle().deflate(LEVEL);
         let dataset = builder.create(name).map_err(|source| self.failed(name, source))?;
         let values = values.as_standard_layout();
         let bytes: &[u8] = bytemuck::cast_slice(values.as_slice().expect("in its standard layout"));
         let chunks: Vec<&[u8]> = bytes.chunks(rows * row).collect();
         for (batch, of_batch) in chunks.chunks(BATCH).enumerate() {
-            let packed: Vec<Vec<u8>> = of_batch.par_iter().map(|chunk| packed(chunk, size_of::<T>(), rows * row)).collect();
+            let packed: Vec<Vec<u8>> = of_batch
+                .par_iter()
+                .map(|chunk| packed(chunk, size_of::<T>(), rows * row))
+                .collect();
             for (index, packed) in packed.iter().enumerate() {
                 let mut offset = vec![0; values.ndim()];
                 offset[0] = ((batch * BATCH + index) * rows) as u64;
-                write_chunk(&dataset, &offset, packed).map_err(|source| self.failed(name, source))?;
+                write_chunk(&dataset, &offset, packed)
+                    .map_err(|source| self.failed(name, source))?;
             }
         }
         Ok(())
@@ -88,20 +97,36 @@ impl Output {
 
     /// Writes byte strings of equal length, NUL-padded: the length of the longest string, but at
     /// least `shortest`.
-    pub(crate) fn strings<'a>(&mut self, name: &str, values: impl Iterator<Item = &'a str>, shortest: usize) -> Result<()> {
+    pub(crate) fn strings<'a>(
+        &mut self,
+        name: &str,
+        values: impl Iterator<Item = &'a str>,
+        shortest: usize,
+    ) -> Result<()> {
         let values: Vec<&str> = values.collect();
         let length = values.iter().map(|value| value.len()).max().unwrap_or(0).max(shortest);
         let fixed: Vec<FixedAscii<LONGEST>> = values
             .iter()
             .map(|value| {
                 let expected = || format!("ASCII text of at most {LONGEST} bytes");
-                let wrong = |_| FileError::mismatch(&self.path, name, expected(), format!("{value:?}"), "shorten or rename it");
+                let wrong = |_| {
+                    FileError::mismatch(
+                        &self.path,
+                        name,
+                        expected(),
+                        format!("{value:?}"),
+                        "shorten or rename it",
+                    )
+                };
                 Ok(FixedAscii::from_ascii(value.as_bytes()).map_err(wrong)?)
             })
             .collect::<Result<_>>()?;
         let data = ndarray::ArrayView1::from(&fixed);
-        let builder =
-            self.file.new_dataset_builder().obj_track_times(false).with_data_as(data, &TypeDescriptor::FixedAscii(length));
+        let builder = self
+            .file
+            .new_dataset_builder()
+            .obj_track_times(false)
+            .with_data_as(data, &TypeDescriptor::FixedAscii(length));
         builder.create(name).map(|_| ()).map_err(|source| self.failed(name, source))
     }
 
@@ -109,13 +134,17 @@ impl Output {
     pub(crate) fn text_attribute(&mut self, name: &str, value: &str) -> Result<()> {
         let value: VarLenUnicode = value.replace('\0', " ").parse().expect("text without NUL");
         let attribute = self.file.new_attr::<VarLenUnicode>().create(name);
-        attribute.and_then(|attribute| attribute.write_scalar(&value)).map_err(|source| self.failed(name, source))
+        attribute
+            .and_then(|attribute| attribute.write_scalar(&value))
+            .map_err(|source| self.failed(name, source))
     }
 
     /// Writes an integer attribute of the file.
     pub(crate) fn integer_attribute(&mut self, name: &str, value: i64) -> Result<()> {
         let attribute = self.file.new_attr::<i64>().create(name);
-        attribute.and_then(|attribute| attribute.write_scalar(&value)).map_err(|source| self.failed(name, source))
+        attribute
+            .and_then(|attribute| attribute.write_scalar(&value))
+            .map_err(|source| self.failed(name, source))
     }
 
     fn failed(&self, name: &str, source: hdf5::Error) -> Error {
@@ -133,9 +162,18 @@ fn packed(chunk: &[u8], width: usize, full: usize) -> Vec<u8> {
         }
     }
     let mut encoder = ZlibEncoder::new(Vec::with_capacity(full), Compression::new(LEVEL.into()));
-    encoder.write_all(&shuffled).and_then(|()| encoder.finish()).expect("memory takes what is written")
+    encoder
+        .write_all(&shuffled)
+        .and_then(|()| encoder.finish())
+        .expect("memory takes what is written")
 }
 
-fn failed(path: &Path, dataset: &str, doing: &'static str, source: hdf5::Error, advice: &'static str) -> Error {
+fn failed(
+    path: &Path,
+    dataset: &str,
+    doing: &'static str,
+    source: hdf5::Error,
+    advice: &'static str,
+) -> Error {
     FileError::refused(path, doing)(source).in_dataset(dataset).advise(advice).into()
 }

@@ -72,7 +72,14 @@ pub fn read_scan_with_notes(path: &Path) -> Result<(Scan, Notes)> {
     }
     let expected = "an HDF5 file, a Sensorium folder, or a zip archive of one";
     let found = format!("a file that begins with {:?}", String::from_utf8_lossy(&start));
-    Err(FileError::mismatch(path, "/", expected, found, "give a scan file; HDF5 files begin with \\x89HDF").into())
+    Err(FileError::mismatch(
+        path,
+        "/",
+        expected,
+        found,
+        "give a scan file; HDF5 files begin with \\x89HDF",
+    )
+    .into())
 }
 
 /// Lists a Sensorium tree, a folder or zip archive: every array file with type and shape; the
@@ -95,7 +102,14 @@ fn read_hdf5(path: &Path) -> Result<(Scan, Notes)> {
 #[cfg(not(feature = "hdf5"))]
 fn read_hdf5(path: &Path) -> Result<(Scan, Notes)> {
     let advice = "build brainprior-recording with its feature `hdf5`, or convert the scan to a Sensorium folder";
-    Err(FileError::mismatch(path, "/", "a Sensorium folder, or a zip archive of one", "an HDF5 file", advice).into())
+    Err(FileError::mismatch(
+        path,
+        "/",
+        "a Sensorium folder, or a zip archive of one",
+        "an HDF5 file",
+        advice,
+    )
+    .into())
 }
 
 fn start_of(path: &Path) -> Result<Vec<u8>> {
@@ -124,7 +138,11 @@ fn item_info(scan: &Scan) -> ItemInfo {
             ("trial_idx", scan.trial_idx().map_or_else(in_order, <[i64]>::to_vec)),
             ("frame_image_id", scan.trial_image().iter().map(label).collect()),
         ],
-        condition_hash: scan.trial_image().iter().map(|image| scan.stimuli().ids()[*image].to_string()).collect(),
+        condition_hash: scan
+            .trial_image()
+            .iter()
+            .map(|image| scan.stimuli().ids()[*image].to_string())
+            .collect(),
     }
 }
 

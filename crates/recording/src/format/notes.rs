@@ -19,7 +19,13 @@ pub struct Notes {
 
 impl Default for Notes {
     fn default() -> Self {
-        Self { white: 255.0, stated: false, clipped: 0, left_out: BTreeMap::new(), identifiers: None }
+        Self {
+            white: 255.0,
+            stated: false,
+            clipped: 0,
+            left_out: BTreeMap::new(),
+            identifiers: None,
+        }
     }
 }
 
@@ -28,10 +34,15 @@ impl Notes {
     pub fn remarks(&self) -> Vec<String> {
         let mut remarks = vec![];
         if self.clipped > 0 {
-            remarks.push(format!("{} pixels lie outside the stated range and are clipped", self.clipped));
+            remarks.push(format!(
+                "{} pixels lie outside the stated range and are clipped",
+                self.clipped
+            ));
         }
         for (tier, rows) in &self.left_out {
-            remarks.push(format!("{rows} rows of tier {tier} are left out: they are not for training or testing"));
+            remarks.push(format!(
+                "{rows} rows of tier {tier} are left out: they are not for training or testing"
+            ));
         }
         if let Some((identifiers, images)) = self.identifiers {
             remarks.push(format!(

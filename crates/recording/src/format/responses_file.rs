@@ -51,15 +51,23 @@ impl Responses {
         if format != (FORMAT.to_owned(), VERSION) {
             let found = format!("{} version {}", format.0, format.1);
             let expected = format!("{FORMAT} version {VERSION}");
-            return Err(input.mismatch("attributes format and version", expected, found, advice).into());
+            return Err(input
+                .mismatch("attributes format and version", expected, found, advice)
+                .into());
         }
         let name = input.text_attribute("kind")?;
         let Some((_, kind)) = KINDS.iter().find(|(known, _)| *known == name) else {
             let expected = KINDS.map(|(known, _)| known).join(", or ");
             return Err(input.mismatch("attribute kind", expected, name, advice).into());
         };
-        let ids = input.numbers("image_id", &[None])?.naturals()?.into_iter().map(ImageId::from_u64).collect();
+        let ids = input
+            .numbers("image_id", &[None])?
+            .naturals()?
+            .into_iter()
+            .map(ImageId::from_u64)
+            .collect();
         let scan = input.text_attribute("scan")?;
-        Responses::new(&scan, *kind, ids, matrix(&input, "values", None)?).map_err(|error: Error| error.inside(path))
+        Responses::new(&scan, *kind, ids, matrix(&input, "values", None)?)
+            .map_err(|error: Error| error.inside(path))
     }
 }

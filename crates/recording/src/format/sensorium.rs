@@ -37,11 +37,27 @@ fn read(mut tree: Tree) -> Result<(Scan, Notes)> {
     let trials = tiers.len();
     let (height, width, pixels) = images(&mut tree, trials)?;
     let responses = matrix(&mut tree, "data/responses", trials)?;
-    let mut optional = |folder| if tree.count(folder)? > 0 { matrix(&mut tree, folder, trials).map(Some) } else { Ok(None) };
+    let mut optional = |folder| {
+        if tree.count(folder)? > 0 { matrix(&mut tree, folder, trials).map(Some) } else { Ok(None) }
+    };
     let (behavior, pupil_center) = (optional("data/behavior")?, optional("data/pupil_center")?);
-    let range = if tree.has(RANGE)? { Some(tree.numbers(RANGE)?.1.into_iter().map(f64::from).collect()) } else { None };
+    let range = if tree.has(RANGE)? {
+        Some(tree.numbers(RANGE)?.1.into_iter().map(f64::from).collect())
+    } else {
+        None
+    };
     let annotations = Annotations::read(&mut tree, responses.ncols())?;
-    let rows = Rows { height, width, pixels, range, tiers, responses, behavior, pupil_center, annotations };
+    let rows = Rows {
+        height,
+        width,
+        pixels,
+        range,
+        tiers,
+        responses,
+        behavior,
+        pupil_center,
+        annotations,
+    };
     rows.assemble(tree.path())
 }
 
@@ -59,12 +75,13 @@ fn images(tree: &mut Tree, trials: usize) -> Result<(usize, usize, Pixels)> {
                 None
             }
             (None, _) => Some("shape [1, height, width]".to_owned()),
-            (Some((height, width)), shape) => {
-                (*shape != [1, height, width]).then(|| format!("shape [1, {height}, {width}], like row 0"))
-            }
+            (Some((height, width)), shape) => (*shape != [1, height, width])
+                .then(|| format!("shape [1, {height}, {width}], like row 0")),
         };
         if let Some(expected) = expected {
-            return Err(tree.mismatch(&name, expected, found, "save every image in grayscale and at one size").into());
+            return Err(tree
+                .mismatch(&name, expected, found, "save every image in grayscale and at one size")
+                .into());
         }
         match array.values {
             Values::Bytes(values) => bytes.extend(values),
@@ -72,7 +89,14 @@ fn images(tree: &mut Tree, trials: usize) -> Result<(usize, usize, Pixels)> {
             Values::Doubles(values) => floats.extend(values.into_iter().map(|value| value as f32)),
             Values::Integers(values) => whole.extend(values),
             Values::Large(_) | Values::Strings(_) => {
-                return Err(tree.mismatch(&name, "pixels", "strings or numbers beyond 2^63", "save them as bytes").into());
+                return Err(tree
+                    .mismatch(
+                        &name,
+                        "pixels",
+                        "strings or numbers beyond 2^63",
+                        "save them as bytes",
+                    )
+                    .into());
             }
         }
     }
@@ -86,7 +110,14 @@ fn images(tree: &mut Tree, trials: usize) -> Result<(usize, usize, Pixels)> {
         Ok((height, width, Pixels::Floats(floats)))
     } else {
         let found = "bytes in some and other numbers in others";
-        Err(tree.mismatch("data/images", "one type for all images", found, "save all images with one type").into())
+        Err(tree
+            .mismatch(
+                "data/images",
+                "one type for all images",
+                found,
+                "save all images with one type",
+            )
+            .into())
     }
 }
 
@@ -103,7 +134,9 @@ fn matrix(tree: &mut Tree, folder: &str, trials: usize) -> Result<Array2<f32>> {
                 1 => format!("shape [{columns}], like row 0"),
                 _ => "one vector, of one trial".to_owned(),
             };
-            return Err(tree.mismatch(&name, expected, format!("shape {shape:?}"), "save one vector per row").into());
+            return Err(tree
+                .mismatch(&name, expected, format!("shape {shape:?}"), "save one vector per row")
+                .into());
         }
         all.extend(values);
     }
@@ -116,7 +149,14 @@ fn one_file_each(tree: &Tree, folder: &str, trials: usize) -> Result<()> {
         return Ok(());
     }
     let expected = format!("{trials} array files, one for each entry of {TIERS}");
-    Err(tree.mismatch(folder, expected, found.to_string(), "check that the tree was copied or unpacked completely").into())
+    Err(tree
+        .mismatch(
+            folder,
+            expected,
+            found.to_string(),
+            "check that the tree was copied or unpacked completely",
+        )
+        .into())
 }
 
 /// Writes a scan as a Sensorium file tree: a folder, or a zip archive if the name ends in `.zip`.
@@ -132,7 +172,9 @@ pub fn write_sensorium(path: &Path, scan: &Scan) -> Result<()> {
     if path.extension().is_some_and(|ending| ending == "zip") {
         let mut archive = ZipWriter::new(Cursor::new(vec![]));
         write(scan, &mut |name, bytes| {
-            archive.start_file(name, SimpleFileOptions::default()).map_err(FileError::refused(path, "write"))?;
+            archive
+                .start_file(name, SimpleFileOptions::default())
+                .map_err(FileError::refused(path, "write"))?;
             Ok(archive.write_all(bytes).map_err(FileError::refused(path, "write"))?)
         })?;
         let bytes = archive.finish().map_err(FileError::refused(path, "write"))?.into_inner();
@@ -151,7 +193,9 @@ pub fn write_sensorium(path: &Path, scan: &Scan) -> Result<()> {
 }
 
 fn write(scan: &Scan, put: &mut dyn FnMut(&str, &[u8]) -> Result<()>) -> Result<()> {
-    let mut save = |name: &str, shape: Vec<usize>, values: Values| put(name, &Npy { shape, values }.to_bytes());
+    let mut save = |name: &str, shape: Vec<usize>, values: Values| {
+        put(name, &Npy { shape, values }.to_bytes())
+    };
     let (stimuli, trials) = (scan.stimuli(), scan.tiers().len());
     let area = stimuli.height() * stimuli.width();
     let bytes = statistics::image_bytes(stimuli);
@@ -160,14 +204,22 @@ fn write(scan: &Scan, put: &mut dyn FnMut(&str, &[u8]) -> Result<()>) -> Result<
             Some(bytes) => Values::Bytes(bytes[image * area..(image + 1) * area].to_vec()),
             None => Values::Floats(stimuli.image(*image).to_vec()),
         };
-        save(&format!("data/images/{row}.npy"), vec![1, stimuli.height(), stimuli.width()], values)?;
+        save(
+            &format!("data/images/{row}.npy"),
+            vec![1, stimuli.height(), stimuli.width()],
+            values,
+        )?;
     }
     let mut matrices = vec![("responses", scan.responses())];
     matrices.extend(scan.behavior().map(|behavior| ("behavior", behavior)));
     matrices.extend(scan.pupil_center().map(|pupil| ("pupil_center", pupil)));
     for (key, matrix) in matrices {
         for (row, values) in matrix.axis_iter(Axis(0)).enumerate() {
-            save(&format!("data/{key}/{row}.npy"), vec![values.len()], Values::Floats(values.to_vec()))?;
+            save(
+                &format!("data/{key}/{row}.npy"),
+                vec![values.len()],
+                Values::Floats(values.to_vec()),
+            )?;
         }
     }
 
@@ -177,7 +229,11 @@ fn write(scan: &Scan, put: &mut dyn FnMut(&str, &[u8]) -> Result<()>) -> Result<
     for (name, values) in items.integers {
         save(&Tree::of_rows(name), vec![trials], Values::Integers(values))?;
     }
-    save(&Tree::of_rows("frame_image_class"), vec![trials], Values::Strings(vec![IMAGE_CLASS.to_owned(); trials]))?;
+    save(
+        &Tree::of_rows("frame_image_class"),
+        vec![trials],
+        Values::Strings(vec![IMAGE_CLASS.to_owned(); trials]),
+    )?;
     save(&Tree::of_rows("condition_hash"), vec![trials], Values::Strings(items.condition_hash))?;
 
     let neurons = scan.neurons();
@@ -185,7 +241,11 @@ fn write(scan: &Scan, put: &mut dyn FnMut(&str, &[u8]) -> Result<()>) -> Result<
         save(&Tree::of_neurons(name), vec![neurons.len()], Values::Integers(values))?;
     }
     save(&Tree::of_neurons("area"), vec![neurons.len()], Values::Strings(neurons.area().to_vec()))?;
-    save(&Tree::of_neurons("layer"), vec![neurons.len()], Values::Strings(neurons.layer().to_vec()))?;
+    save(
+        &Tree::of_neurons("layer"),
+        vec![neurons.len()],
+        Values::Strings(neurons.layer().to_vec()),
+    )?;
     if let Some(coordinates) = neurons.coordinates() {
         let values = Values::Floats(coordinates.iter().copied().collect());
         save(&Tree::of_neurons("cell_motor_coordinates"), vec![neurons.len(), 3], values)?;
@@ -195,7 +255,11 @@ fn write(scan: &Scan, put: &mut dyn FnMut(&str, &[u8]) -> Result<()>) -> Result<
         for source in statistics::SOURCES {
             for (name, values) in statistics.named() {
                 let shape = if scalar { vec![] } else { vec![values.len()] };
-                save(&format!("meta/statistics/{key}/{source}/{name}.npy"), shape, Values::Floats(values.to_vec()))?;
+                save(
+                    &format!("meta/statistics/{key}/{source}/{name}.npy"),
+                    shape,
+                    Values::Floats(values.to_vec()),
+                )?;
             }
         }
     }

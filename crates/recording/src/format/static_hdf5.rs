@@ -1,4 +1,5 @@
-//! The static HDF5 layout of the Sinz and Tolias labs' loaders (`StaticImageSet` of neuralpredictors); `data-specs/scan.toml`.
+//! The static HDF5 layout of the Sinz and Tolias labs' loaders (`StaticImageSet` of
+//! neuralpredictors); `data-specs/scan.toml`.
 
 use super::annotations::{Annotations, Source};
 use super::assemble::{Pixels, Rows};
@@ -21,8 +22,11 @@ pub(crate) fn read(path: &Path) -> Result<(Scan, Notes)> {
         Kind::Float => Pixels::Floats(images.floats()?),
     };
     let responses = matrix(&input, "responses", None)?;
-    let optional = |name, columns| if input.has(name)? { matrix(&input, name, columns).map(Some) } else { Ok(None) };
-    let (behavior, pupil_center) = (optional("behavior", None)?, optional("pupil_center", Some(2))?);
+    let optional = |name, columns| {
+        if input.has(name)? { matrix(&input, name, columns).map(Some) } else { Ok(None) }
+    };
+    let (behavior, pupil_center) =
+        (optional("behavior", None)?, optional("pupil_center", Some(2))?);
     let rows = Rows {
         height: shape[2],
         width: shape[3],
@@ -40,7 +44,8 @@ pub(crate) fn read(path: &Path) -> Result<(Scan, Notes)> {
 pub(crate) fn matrix(input: &Input, name: &str, columns: Option<usize>) -> Result<Array2<f32>> {
     let numbers = input.numbers(name, &[None, columns])?;
     let shape = numbers.shape();
-    Ok(Array2::from_shape_vec((shape[0], shape[1]), numbers.floats()?).expect("as many values as the shape says"))
+    Ok(Array2::from_shape_vec((shape[0], shape[1]), numbers.floats()?)
+        .expect("as many values as the shape says"))
 }
 
 impl Source for Input {
@@ -96,8 +101,16 @@ pub fn write_static_hdf5(path: &Path, scan: &Scan) -> Result<()> {
         for (name, values) in items.integers {
             output.integers(&format!("item_info/{name}"), &values)?;
         }
-        output.strings("item_info/frame_image_class", std::iter::repeat_n(super::IMAGE_CLASS, trials), 1)?;
-        output.strings("item_info/condition_hash", items.condition_hash.iter().map(String::as_str), 1)?;
+        output.strings(
+            "item_info/frame_image_class",
+            std::iter::repeat_n(super::IMAGE_CLASS, trials),
+            1,
+        )?;
+        output.strings(
+            "item_info/condition_hash",
+            items.condition_hash.iter().map(String::as_str),
+            1,
+        )?;
 
         let neurons = scan.neurons();
         for (name, values) in super::neuron_info(scan) {
@@ -105,12 +118,17 @@ pub fn write_static_hdf5(path: &Path, scan: &Scan) -> Result<()> {
         }
         output.strings("neurons/area", neurons.area().iter().map(String::as_str), 1)?;
         output.strings("neurons/layer", neurons.layer().iter().map(String::as_str), 1)?;
-        neurons.coordinates().map_or(Ok(()), |xyz| output.matrix("neurons/cell_motor_coordinates", xyz))?;
+        neurons
+            .coordinates()
+            .map_or(Ok(()), |xyz| output.matrix("neurons/cell_motor_coordinates", xyz))?;
 
         for (key, statistics, scalar) in statistics::of_scan(scan) {
             write_statistics(output, key, &statistics, scalar)?;
         }
-        output.text_attribute("description", "static scan: one row of images, responses and behavior for each trial")?;
+        output.text_attribute(
+            "description",
+            "static scan: one row of images, responses and behavior for each trial",
+        )?;
         output.text_attribute("statistics_rows", rows_of_statistics(scan))
     })
 }
@@ -122,19 +140,39 @@ fn write_images(output: &mut Output, scan: &Scan) -> Result<()> {
     match statistics::image_bytes(stimuli) {
         Some(bytes) => {
             let area = stimuli.height() * stimuli.width();
-            let rows = scan.trial_image().iter().flat_map(|image| &bytes[image * area..(image + 1) * area]).copied();
-            output.array("images", &ArrayD::from_shape_vec(&shape[..], rows.collect()).expect("one image a row"))
+            let rows = scan
+                .trial_image()
+                .iter()
+                .flat_map(|image| &bytes[image * area..(image + 1) * area])
+                .copied();
+            output.array(
+                "images",
+                &ArrayD::from_shape_vec(&shape[..], rows.collect()).expect("one image a row"),
+            )
         }
-        None => output.array("images", &ArrayD::from_shape_vec(&shape[..], rows().copied().collect()).expect("one image a row")),
+        None => output.array(
+            "images",
+            &ArrayD::from_shape_vec(&shape[..], rows().copied().collect())
+                .expect("one image a row"),
+        ),
     }
 }
 
 /// The rows over which statistics are computed, in words.
 fn rows_of_statistics(scan: &Scan) -> &'static str {
-    if scan.tiers().contains(&Tier::Train) { "computed over the rows of tier train" } else { "computed over all rows" }
+    if scan.tiers().contains(&Tier::Train) {
+        "computed over the rows of tier train"
+    } else {
+        "computed over all rows"
+    }
 }
 
-fn write_statistics(output: &mut Output, key: &str, statistics: &Statistics, scalar: bool) -> Result<()> {
+fn write_statistics(
+    output: &mut Output,
+    key: &str,
+    statistics: &Statistics,
+    scalar: bool,
+) -> Result<()> {
     for source in statistics::SOURCES {
         for (name, values) in statistics.named() {
             let path = format!("statistics/{key}/{source}/{name}");

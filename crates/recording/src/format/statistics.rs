@@ -22,7 +22,13 @@ pub(crate) struct Statistics {
 
 impl Statistics {
     pub(crate) fn named(&self) -> [(&'static str, &[f32]); 5] {
-        [("mean", &self.mean), ("std", &self.std), ("min", &self.min), ("max", &self.max), ("median", &self.median)]
+        [
+            ("mean", &self.mean),
+            ("std", &self.std),
+            ("min", &self.min),
+            ("max", &self.max),
+            ("median", &self.median),
+        ]
     }
 
     fn of_columns(columns: Vec<[f32; 5]>) -> Self {
@@ -41,7 +47,10 @@ pub(crate) fn of_scan(scan: &Scan) -> Vec<(&'static str, Statistics, bool)> {
     let scale = if image_bytes(scan.stimuli()).is_some() { 255.0 } else { 1.0 };
     let shown = rows.iter().flat_map(|row| scan.stimuli().image(scan.trial_image()[*row]));
     let pixels = of_values(shown.map(|pixel| pixel * scale).collect());
-    let mut all = vec![("images", Statistics::of_columns(vec![pixels]), true), ("responses", matrix(scan.responses()), false)];
+    let mut all = vec![
+        ("images", Statistics::of_columns(vec![pixels]), true),
+        ("responses", matrix(scan.responses()), false),
+    ];
     all.extend(scan.behavior().map(|behavior| ("behavior", matrix(behavior), false)));
     all.extend(scan.pupil_center().map(|pupil| ("pupil_center", matrix(pupil), false)));
     all
@@ -65,7 +74,8 @@ fn rows(scan: &Scan) -> Vec<usize> {
 fn of_values(mut values: Vec<f32>) -> [f32; 5] {
     let count = values.len() as f64;
     let mean = values.iter().map(|value| f64::from(*value)).sum::<f64>() / count;
-    let variance = values.iter().map(|value| (f64::from(*value) - mean).powi(2)).sum::<f64>() / count;
+    let variance =
+        values.iter().map(|value| (f64::from(*value) - mean).powi(2)).sum::<f64>() / count;
     let middle = values.len() / 2;
     let even = values.len().is_multiple_of(2);
     let (below, upper, above) = values.select_nth_unstable_by(middle, f32::total_cmp);

@@ -109,19 +109,23 @@ pub fn write_truth(path: &Path, truth: &Truth) -> Result<()> {
         }
         let subunits = neurons.first().map_or(0, |cell| cell.subunits.len());
         for column in &SUBUNITS {
-            let of = |(neuron, index): (usize, usize)| (column.get)(&neurons[neuron].subunits[index]);
+            let of =
+                |(neuron, index): (usize, usize)| (column.get)(&neurons[neuron].subunits[index]);
             output.matrix(column.name, &Array2::from_shape_fn((neurons.len(), subunits), of))?;
         }
         let responsive: Vec<u8> = neurons.iter().map(|cell| u8::from(cell.responsive)).collect();
         output.array("parameters/responsive", &ArrayView1::from(&responsive))?;
-        let gain = Array2::from_shape_fn((neurons.len(), 3), |(neuron, column)| neurons[neuron].behavior_gain[column]);
+        let gain = Array2::from_shape_fn((neurons.len(), 3), |(neuron, column)| {
+            neurons[neuron].behavior_gain[column]
+        });
         output.matrix("parameters/behavior_gain", &gain)?;
         let common = truth.constants();
         output.integer_attribute("seed", common.seed)?;
         output.array("parameters/behavior_mean", &ArrayView1::from(&common.behavior_mean))?;
         output.array("parameters/behavior_std", &ArrayView1::from(&common.behavior_std))?;
         output.array("parameters/gaze_matrix", &arr2(&common.gaze_matrix))?;
-        output.array("parameters/pupil_center_mean", &ArrayView1::from(&common.pupil_center_mean))?;
+        output
+            .array("parameters/pupil_center_mean", &ArrayView1::from(&common.pupil_center_mean))?;
         output.array("parameters/image_mean_std", &ArrayView1::from(&common.image_mean_std))?;
         output.array("parameters/drive_knee", &arr0(common.drive_knee))
     })
@@ -151,7 +155,10 @@ pub fn read_truth(path: &Path) -> Result<Truth> {
         let each = (values.len() / columns.max(1)).max(1);
         for (cell, values) in neurons.iter_mut().zip(values.chunks_exact(each)) {
             cell.subunits.resize(each, Subunit::default());
-            cell.subunits.iter_mut().zip(values).for_each(|(unit, value)| (column.set)(unit, *value));
+            cell.subunits
+                .iter_mut()
+                .zip(values)
+                .for_each(|(unit, value)| (column.set)(unit, *value));
         }
     }
     let responsive = reader.finite("parameters/responsive", &[Some(columns)])?;
@@ -189,7 +196,10 @@ impl Reader {
             None => Ok(values),
             Some(index) => {
                 let found = format!("{} at position {index}", values[index]);
-                Err(self.0.mismatch(name, "finite numbers", found, "simulate the scan again").into())
+                Err(self
+                    .0
+                    .mismatch(name, "finite numbers", found, "simulate the scan again")
+                    .into())
             }
         }
     }
@@ -197,8 +207,12 @@ impl Reader {
     /// The numbers of a column, or its default value if the file lacks it.
     fn column<T>(&self, column: &Column<T>, shape: &[Option<usize>]) -> Result<Vec<f32>> {
         match column.absent {
-            Some(value) if !self.0.has(column.name)? => Ok(vec![value; shape[0].expect("a number for each neuron")]),
-            _ => Ok(self.finite(column.name, shape)?.into_iter().map(|value| value as f32).collect()),
+            Some(value) if !self.0.has(column.name)? => {
+                Ok(vec![value; shape[0].expect("a number for each neuron")])
+            }
+            _ => {
+                Ok(self.finite(column.name, shape)?.into_iter().map(|value| value as f32).collect())
+            }
         }
     }
 

@@ -41,7 +41,9 @@ impl Account {
 
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (verb, sentences) in [("took", &self.taken), ("dropped", &self.dropped), ("assumed", &self.assumed)] {
+        for (verb, sentences) in
+            [("took", &self.taken), ("dropped", &self.dropped), ("assumed", &self.assumed)]
+        {
             for (index, sentence) in sentences.iter().enumerate() {
                 writeln!(f, "{:<8} {sentence}", if index == 0 { verb } else { "" })?;
             }

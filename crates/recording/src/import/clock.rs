@@ -72,7 +72,10 @@ impl Clock {
 
 /// The mean of a trace in each window.
 pub(super) fn means(trace: &[f64], windows: &[Range<usize>]) -> Vec<f64> {
-    windows.iter().map(|window| trace[window.clone()].iter().sum::<f64>() / window.len() as f64).collect()
+    windows
+        .iter()
+        .map(|window| trace[window.clone()].iter().sum::<f64>() / window.len() as f64)
+        .collect()
 }
 
 #[cfg(test)]
@@ -86,11 +89,22 @@ mod tests {
         for clock in [Clock::Times(times), regular] {
             assert_eq!(clock.window([1.5e9 + 0.3, 1.5e9 + 0.3 + 0.5]), Some(3..8));
             assert_eq!(clock.window([1.5e9 + 0.31, 1.5e9 + 0.79]), Some(4..8));
-            assert_eq!(clock.window([1.5e9 - 0.1, 1.5e9 + 0.5]), None, "begins before the recording");
+            assert_eq!(
+                clock.window([1.5e9 - 0.1, 1.5e9 + 0.5]),
+                None,
+                "begins before the recording"
+            );
             assert_eq!(clock.window([1.5e9 + 2.9, 1.5e9 + 3.0]), Some(29..30));
             assert_eq!(clock.window([1.5e9 + 2.9, 1.5e9 + 3.1]), None, "ends after it");
-            assert_eq!(clock.window([1.5e9 + 0.31, 1.5e9 + 0.39]), None, "lies between two samples");
-            assert_eq!((clock.at(1.5e9 + 0.3), clock.at(1.5e9 + 0.29), clock.at(1.5e9 - 1.0)), (Some(3), Some(2), None));
+            assert_eq!(
+                clock.window([1.5e9 + 0.31, 1.5e9 + 0.39]),
+                None,
+                "lies between two samples"
+            );
+            assert_eq!(
+                (clock.at(1.5e9 + 0.3), clock.at(1.5e9 + 0.29), clock.at(1.5e9 - 1.0)),
+                (Some(3), Some(2), None)
+            );
         }
         assert_eq!(means(&[1.0, 2.0, 4.0, 8.0], &[0..2, 1..4]), [1.5, 14.0 / 3.0]);
     }

@@ -15,16 +15,29 @@ const ZARR: [&str; 5] = ["zarr.json", ".zgroup", ".zattrs", ".zmetadata", ".zarr
 pub(super) fn refuse(path: &Path) -> Result<()> {
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let refused = |found: &str, advice: &'static str| {
-        Err(FileError::mismatch(path, "kind of file", "a recording in a supported format", found, advice).into())
+        Err(FileError::mismatch(
+            path,
+            "kind of file",
+            "a recording in a supported format",
+            found,
+            advice,
+        )
+        .into())
     };
     if path.is_dir() {
         return match ending == "zarr" || ZARR.iter().any(|name| path.join(name).exists()) {
-            true => refused("a Zarr store", "convert it to HDF5, with hdmf-zarr's export for NWB or zarr.copy for arrays"),
+            true => refused(
+                "a Zarr store",
+                "convert it to HDF5, with hdmf-zarr's export for NWB or zarr.copy for arrays",
+            ),
             false => Ok(()),
         };
     }
     if MOVIES.contains(&ending.as_str()) {
-        return refused("a movie", "movies are not supported: give the images that were shown, as arrays or pictures");
+        return refused(
+            "a movie",
+            "movies are not supported: give the images that were shown, as arrays or pictures",
+        );
     }
     let mut start = vec![];
     let file = File::open(path).map_err(FileError::refused(path, "open"))?;
@@ -33,7 +46,10 @@ pub(super) fn refuse(path: &Path) -> Result<()> {
         return refused("a MATLAB 5 file", "save it in MATLAB with -v7.3");
     }
     if start.first() == Some(&0x80) || ["pkl", "pickle"].contains(&ending.as_str()) {
-        return refused("a Python pickle, which is a program", "save the arrays with numpy.save or numpy.savez");
+        return refused(
+            "a Python pickle, which is a program",
+            "save the arrays with numpy.save or numpy.savez",
+        );
     }
     if start.starts_with(b"CDF") {
         return refused("a netCDF-3 file", "convert it to netCDF-4: nccopy -k nc4 FILE NEW");

@@ -24,7 +24,10 @@ pub use account::Account;
 pub use arrays::{Layout, arrays};
 pub use experanto::experanto;
 pub use nwb::nwb;
-pub use settings::{ImageAxis, ImageSettings, NwbSettings, OnsetUnit, Settings, Suite2pSettings, TierCounts, Traces, Window};
+pub use settings::{
+    ImageAxis, ImageSettings, NwbSettings, OnsetUnit, Settings, Suite2pSettings, TierCounts,
+    Traces, Window,
+};
 pub use suite2p::suite2p;
 
 use crate::Scan;

@@ -48,20 +48,27 @@ impl Recorded {
         if kept.len() * height * width > LARGEST {
             let expected = "images small enough for a file with one per trial";
             let found = format!("{} trials of {height} x {width} pixels", kept.len());
-            return Err(asked.mismatch("images.size", expected, found, ["for example --size 36,64"; 2]).into());
+            return Err(asked
+                .mismatch("images.size", expected, found, ["for example --size 36,64"; 2])
+                .into());
         }
         let images = small.distinct(first_image, &mut account)?;
-        let trial_image: Vec<usize> = kept.iter().map(|row| images.distinct[self.image[*row]]).collect();
+        let trial_image: Vec<usize> =
+            kept.iter().map(|row| images.distinct[self.image[*row]]).collect();
         let mut shown = vec![0; images.stimuli.len()];
         trial_image.iter().for_each(|image| shown[*image] += 1);
         let of_image = draw::asked_for(asked, settings.tiers, &shown, &mut account)?;
-        let tiers = trial_image.iter().map(|image| of_image[*image].expect("an image with a trial")).collect();
+        let tiers = trial_image
+            .iter()
+            .map(|image| of_image[*image].expect("an image with a trial"))
+            .collect();
         account.took(format!(
             "{} trials of {} images, {height} x {width}",
             kept.len(),
             shown.iter().filter(|count| **count > 0).count()
         ));
-        let narrow = |values: &Array2<f64>| values.select(Axis(0), &kept).mapv(|value| value as f32);
+        let narrow =
+            |values: &Array2<f64>| values.select(Axis(0), &kept).mapv(|value| value as f32);
         let scan = Scan::new(ScanParts {
             name: name_of(path),
             stimuli: images.stimuli,
@@ -81,14 +88,24 @@ impl Recorded {
     /// Drops neurons without a value in any presentation, if other neurons have values.
     fn drop_silent(&mut self, account: &mut Account) -> Result<()> {
         let within: Vec<usize> = (0..self.image.len()).filter(|row| self.is_within[*row]).collect();
-        let has_numbers = |neuron: &usize| within.iter().any(|row| self.responses[(*row, *neuron)].is_finite());
-        let (kept, silent): (Vec<usize>, Vec<usize>) = (0..self.neurons.len()).partition(has_numbers);
+        let has_numbers =
+            |neuron: &usize| within.iter().any(|row| self.responses[(*row, *neuron)].is_finite());
+        let (kept, silent): (Vec<usize>, Vec<usize>) =
+            (0..self.neurons.len()).partition(has_numbers);
         if silent.is_empty() || kept.is_empty() {
             return Ok(());
         }
-        let shown: Vec<String> = silent.iter().take(5).map(|neuron| self.neurons.unit_ids()[*neuron].to_string()).collect();
+        let shown: Vec<String> = silent
+            .iter()
+            .take(5)
+            .map(|neuron| self.neurons.unit_ids()[*neuron].to_string())
+            .collect();
         let more = if silent.len() > shown.len() { ", ..." } else { "" };
-        account.dropped_as(format!("{} neurons without a value in any window: {}{more}", silent.len(), shown.join(", ")));
+        account.dropped_as(format!(
+            "{} neurons without a value in any window: {}{more}",
+            silent.len(),
+            shown.join(", ")
+        ));
         self.responses = self.responses.select(Axis(1), &kept);
         let of = |texts: &[String]| kept.iter().map(|neuron| texts[*neuron].clone()).collect();
         let (area, layer) = (of(self.neurons.area()), of(self.neurons.layer()));
@@ -99,9 +116,12 @@ impl Recorded {
 
     /// The presentations with all values; an error if they are not the majority.
     fn kept(&self, asked: Asked, account: &mut Account) -> Result<Vec<usize>> {
-        let (mut kept, mut beyond, mut lost) = (vec![], 0, [("responses", 0), ("behavior", 0), ("the pupil center", 0)]);
+        let (mut kept, mut beyond, mut lost) =
+            (vec![], 0, [("responses", 0), ("behavior", 0), ("the pupil center", 0)]);
         for row in 0..self.image.len() {
-            let missing = |values: &Array2<f64>| values.row(row).iter().any(|value| !(*value as f32).is_finite());
+            let missing = |values: &Array2<f64>| {
+                values.row(row).iter().any(|value| !(*value as f32).is_finite())
+            };
             let is_lost = [
                 missing(&self.responses),
                 self.behavior.as_ref().is_some_and(missing),
@@ -122,13 +142,23 @@ impl Recorded {
             account.dropped_as(format!("{count} presentations with non-finite {what}"));
         }
         if 2 * kept.len() <= self.image.len() {
-            let expected =
-                format!("most of the {} presentations of images within all recordings and with finite values", self.image.len());
-            let gone =
-                lost.iter().filter(|(_, count)| *count > 0).map(|(what, count)| format!(", {count} with non-finite {what}"));
-            let found = format!("{} of them, {beyond} beyond a recording{}", kept.len(), gone.collect::<String>());
+            let expected = format!(
+                "most of the {} presentations of images within all recordings and with finite values",
+                self.image.len()
+            );
+            let gone = lost
+                .iter()
+                .filter(|(_, count)| *count > 0)
+                .map(|(what, count)| format!(", {count} with non-finite {what}"));
+            let found = format!(
+                "{} of them, {beyond} beyond a recording{}",
+                kept.len(),
+                gone.collect::<String>()
+            );
             let advice = "check that onsets and samples use the same clock; --no-behavior leaves out running and pupil";
-            return Err(FileError::mismatch(asked.path, "presentations", expected, found, advice).into());
+            return Err(
+                FileError::mismatch(asked.path, "presentations", expected, found, advice).into()
+            );
         }
         Ok(kept)
     }

@@ -28,8 +28,10 @@ impl Window {
         if lag.is_finite() && length.is_finite() && length > 0.0 {
             return Ok(Self { lag, length });
         }
-        let (expected, found) =
-            ("a finite lag and a length above 0, in seconds".into(), format!("a lag of {lag} and a length of {length}"));
+        let (expected, found) = (
+            "a finite lag and a length above 0, in seconds".into(),
+            format!("a lag of {lag} and a length of {length}"),
+        );
         Err(Error::Size { what: "window", expected, found })
     }
 
@@ -91,7 +93,8 @@ impl FromStr for ImageAxis {
             "channel" => Self::Channel,
             "pixel" => Self::Pixel,
             other => {
-                let (expected, found) = ("image, height, width, channel or pixel".into(), format!("{other:?}"));
+                let (expected, found) =
+                    ("image, height, width, channel or pixel".into(), format!("{other:?}"));
                 return Err(Error::Size { what: "axes of images", expected, found });
             }
         })
@@ -126,7 +129,12 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { window: Window::default(), tiers: None, images: ImageSettings::default(), behavior: true }
+        Self {
+            window: Window::default(),
+            tiers: None,
+            images: ImageSettings::default(),
+            behavior: true,
+        }
     }
 }
 

@@ -57,13 +57,23 @@ pub(super) fn read(path: &Path, array: Option<&str>) -> Result<Source> {
         None => Source { path: path.to_owned(), name: "the array".into(), data }.with_values(),
         Some(name) => {
             let advice = "remove the key `array` from the layout";
-            Err(FileError::mismatch(path, name, "a file with several arrays", "one with a single array", advice).into())
+            Err(FileError::mismatch(
+                path,
+                name,
+                "a file with several arrays",
+                "one with a single array",
+                advice,
+            )
+            .into())
         }
     }
 }
 
 fn of_another_kind(path: &Path, start: &[u8]) -> Error {
-    let found = format!("a file that begins with {:?}", String::from_utf8_lossy(&start[..start.len().min(8)]));
+    let found = format!(
+        "a file that begins with {:?}",
+        String::from_utf8_lossy(&start[..start.len().min(8)])
+    );
     let expected = "a .npy, .npz, HDF5 or MATLAB 7.3 file, or names in a .txt file";
     let advice = "convert the array to one of these, for example with numpy.save";
     FileError::mismatch(path, "kind of file", expected, found, advice).into()
@@ -74,7 +84,9 @@ fn of_npy(path: &Path, name: &str, bytes: &[u8]) -> Result<Data> {
     Ok(match values {
         Values::Bytes(values) => Data::Bytes(shaped(&shape, values)),
         Values::Integers(values) => Data::Integers(shaped(&shape, values)),
-        Values::Large(values) => Data::Doubles(shaped(&shape, values.into_iter().map(|value| value as f64).collect())),
+        Values::Large(values) => {
+            Data::Doubles(shaped(&shape, values.into_iter().map(|value| value as f64).collect()))
+        }
         Values::Floats(values) => Data::Floats(shaped(&shape, values)),
         Values::Doubles(values) => Data::Doubles(shaped(&shape, values)),
         Values::Strings(values) => Data::Texts(values),
@@ -89,20 +101,31 @@ fn of_npz(path: &Path, array: Option<&str>) -> Result<Source> {
     let file = File::open(path).map_err(FileError::refused(path, "open"))?;
     let mut budget = Budget::of(file.metadata().map_err(FileError::refused(path, "read"))?.len());
     let opened = ZipArchive::new(BufReader::new(file));
-    let mut archive = opened.map_err(|error| FileError::refused(path, "open as a .npz archive")(error).advise(WHOLE))?;
+    let mut archive = opened
+        .map_err(|error| FileError::refused(path, "open as a .npz archive")(error).advise(WHOLE))?;
     let names: Vec<(usize, String)> = archive
         .file_names()
         .enumerate()
         .filter_map(|(index, name)| Some((index, name.ok()?.strip_suffix(".npy")?.to_owned())))
         .collect();
     let (index, name) = chosen(path, array, names, |(_, name)| name)?;
-    let read = archive.by_index(index).map_err(std::io::Error::from).and_then(|member| budget.read(member));
-    let bytes = read.map_err(|error| FileError::refused(path, "unpack")(error).in_dataset(&name).advise(WHOLE))?;
+    let read = archive
+        .by_index(index)
+        .map_err(std::io::Error::from)
+        .and_then(|member| budget.read(member));
+    let bytes = read.map_err(|error| {
+        FileError::refused(path, "unpack")(error).in_dataset(&name).advise(WHOLE)
+    })?;
     Source { path: path.to_owned(), data: of_npy(path, &name, &bytes)?, name }.with_values()
 }
 
 /// The array with that name, or the only one.
-fn chosen<T>(path: &Path, array: Option<&str>, mut arrays: Vec<T>, name: impl Fn(&T) -> &String) -> Result<T> {
+fn chosen<T>(
+    path: &Path,
+    array: Option<&str>,
+    mut arrays: Vec<T>,
+    name: impl Fn(&T) -> &String,
+) -> Result<T> {
     let place = match array {
         Some(wanted) => arrays.iter().position(|array| name(array) == wanted),
         None if arrays.len() == 1 => Some(0),
@@ -112,32 +135,54 @@ fn chosen<T>(path: &Path, array: Option<&str>, mut arrays: Vec<T>, name: impl Fn
         return Ok(arrays.swap_remove(place));
     }
     let more = if arrays.len() > NAMES_SHOWN { ", ..." } else { "" };
-    let listed: Vec<&str> = arrays.iter().take(NAMES_SHOWN).map(|array| name(array).as_str()).collect();
+    let listed: Vec<&str> =
+        arrays.iter().take(NAMES_SHOWN).map(|array| name(array).as_str()).collect();
     let (dataset, expected) = match array {
         Some(wanted) => (wanted, "an array of this name"),
         None => ("arrays", "one, or the key `array` that says which"),
     };
-    let found = if listed.is_empty() { "none".to_owned() } else { format!("{}{more}", listed.join(", ")) };
-    Err(FileError::mismatch(path, dataset, expected, found, "choose one in the layout: array = \"...\"").into())
+    let found =
+        if listed.is_empty() { "none".to_owned() } else { format!("{}{more}", listed.join(", ")) };
+    Err(FileError::mismatch(
+        path,
+        dataset,
+        expected,
+        found,
+        "choose one in the layout: array = \"...\"",
+    )
+    .into())
 }
 
 fn of_hdf5(path: &Path, array: Option<&str>) -> Result<Source> {
     let input = Input::open(path)?;
     if input.has("neuroid_id").unwrap_or(false) && input.has("stimulus_id").unwrap_or(false) {
         let advice = "save its values and the images of its stimulus set as arrays, and describe them in a layout";
-        return Err(FileError::mismatch(path, "kind of file", "arrays", "a BrainIO assembly", advice).into());
+        return Err(FileError::mismatch(
+            path,
+            "kind of file",
+            "arrays",
+            "a BrainIO assembly",
+            advice,
+        )
+        .into());
     }
     let name = match array {
         Some(name) if input.has(name)? => name.to_owned(),
         _ => {
             // MATLAB's internal entries begin with a number sign.
-            let listed = brainprior_artifact::hdf5::list(path)?.into_keys().filter(|name| !name.starts_with('#'));
+            let listed = brainprior_artifact::hdf5::list(path)?
+                .into_keys()
+                .filter(|name| !name.starts_with('#'));
             chosen(path, array, listed.collect(), |name| name)?
         }
     };
     let rank = input.shape(&name)?.map_or(0, |shape| shape.len());
     if rank == 1 && input.numbers(&name, &[None]).is_err() {
-        return Ok(Source { path: path.to_owned(), data: Data::Texts(input.strings(&name)?), name });
+        return Ok(Source {
+            path: path.to_owned(),
+            data: Data::Texts(input.strings(&name)?),
+            name,
+        });
     }
     let numbers = input.numbers(&name, &vec![None; rank])?;
     let shape = numbers.shape();
@@ -180,7 +225,13 @@ impl Source {
     fn with_values(self) -> Result<Self> {
         let shape = self.shape();
         match shape.contains(&0) {
-            true => Err(self.mismatch("values", format!("none, in shape {shape:?}"), "choose an array with values").into()),
+            true => Err(self
+                .mismatch(
+                    "values",
+                    format!("none, in shape {shape:?}"),
+                    "choose an array with values",
+                )
+                .into()),
             false => Ok(self),
         }
     }
@@ -201,7 +252,12 @@ impl Source {
         if self.name == "the array" { file.into_owned() } else { format!("{file}, {}", self.name) }
     }
 
-    pub(super) fn mismatch(&self, expected: impl Into<String>, found: impl Into<String>, advice: &'static str) -> FileError {
+    pub(super) fn mismatch(
+        &self,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+        advice: &'static str,
+    ) -> FileError {
         FileError::mismatch(&self.path, &self.name, expected, found, advice)
     }
 
@@ -223,7 +279,9 @@ impl Source {
             Data::Integers(array) => array.mapv(|value| value as f64),
             Data::Floats(array) => array.mapv(f64::from),
             Data::Doubles(array) => array.clone(),
-            Data::Texts(_) => return Err(self.mismatch("numbers", "text", "choose a numeric array").into()),
+            Data::Texts(_) => {
+                return Err(self.mismatch("numbers", "text", "choose a numeric array").into());
+            }
         })
     }
 
@@ -231,13 +289,19 @@ impl Source {
     pub(super) fn whole_numbers(&self) -> Result<Vec<i64>> {
         let shape = self.shape();
         if shape.iter().filter(|size| **size != 1).count() > 1 {
-            return Err(self.mismatch("one axis", format!("shape {shape:?}"), "give it one number per trial").into());
+            return Err(self
+                .mismatch("one axis", format!("shape {shape:?}"), "give it one number per trial")
+                .into());
         }
         let whole = |(row, value): (usize, f64)| match value.fract() == 0.0 && value.abs() < 1e15 {
             true => Ok(value as i64),
-            false => {
-                Err(self.mismatch("whole numbers", format!("{value} in row {row}"), "leave that trial out of every array").into())
-            }
+            false => Err(self
+                .mismatch(
+                    "whole numbers",
+                    format!("{value} in row {row}"),
+                    "leave that trial out of every array",
+                )
+                .into()),
         };
         self.doubles()?.iter().copied().enumerate().map(whole).collect()
     }

@@ -12,7 +12,8 @@ pub(super) const LARGEST_EXPONENT: f32 = 1.5;
 
 /// Behavior and gaze in order of presentation.
 pub(super) struct Behavior {
-    /// `[trials, 3]`: pupil dilation (camera pixels), its change over a trial, running speed (cm/s).
+    /// `[trials, 3]`: pupil dilation (camera pixels), its change over a trial, running speed
+    /// (cm/s).
     pub(super) values: Array2<f32>,
     /// Mean of each signal over the trials.
     pub(super) mean: [f64; BEHAVIORS],
@@ -54,7 +55,8 @@ impl Behavior {
             for (column, value) in [dilation, change, wheel].into_iter().enumerate() {
                 values[[trial, column]] = value as f32;
             }
-            eye = [autoregressive(eye[0], 0.65, noise(rng)), autoregressive(eye[1], 0.6, noise(rng))];
+            eye =
+                [autoregressive(eye[0], 0.65, noise(rng)), autoregressive(eye[1], 0.6, noise(rng))];
             pupil_center[[trial, 0]] = (62.0 + 2.6 * eye[0]) as f32;
             pupil_center[[trial, 1]] = (48.0 + 2.4 * eye[1]) as f32;
         }
@@ -70,7 +72,8 @@ impl Behavior {
 
     /// Gaze shift (dx, dy) in a trial, in image pixels.
     pub(super) fn shift(&self, trial: usize) -> [f32; 2] {
-        let center = [0, 1].map(|axis| f64::from(self.pupil_center[[trial, axis]]) - self.pupil_center_mean[axis]);
+        let center = [0, 1]
+            .map(|axis| f64::from(self.pupil_center[[trial, axis]]) - self.pupil_center_mean[axis]);
         let shift = self.gaze_matrix.map(|row| row[0] * center[0] + row[1] * center[1]);
         let length = shift[0].hypot(shift[1]);
         let scale = if length > self.max_gaze_shift { self.max_gaze_shift / length } else { 1.0 };
@@ -81,7 +84,8 @@ impl Behavior {
     pub(super) fn factor(&self, trial: usize, gain: &[f32; BEHAVIORS]) -> f32 {
         let exponent: f32 = (0..BEHAVIORS)
             .map(|column| {
-                let standardized = (f64::from(self.values[[trial, column]]) - self.mean[column]) / self.std[column];
+                let standardized = (f64::from(self.values[[trial, column]]) - self.mean[column])
+                    / self.std[column];
                 gain[column] * standardized as f32
             })
             .sum();
@@ -98,9 +102,12 @@ fn autoregressive(state: f64, correlation: f64, noise: f64) -> f64 {
 /// is set to 1.
 fn moments<const K: usize>(values: &Array2<f32>) -> ([f64; K], [f64; K]) {
     let count = values.nrows() as f64;
-    let mean: [f64; K] = std::array::from_fn(|column| values.column(column).iter().map(|v| f64::from(*v)).sum::<f64>() / count);
+    let mean: [f64; K] = std::array::from_fn(|column| {
+        values.column(column).iter().map(|v| f64::from(*v)).sum::<f64>() / count
+    });
     let std = std::array::from_fn(|column| {
-        let squares: f64 = values.column(column).iter().map(|v| (f64::from(*v) - mean[column]).powi(2)).sum();
+        let squares: f64 =
+            values.column(column).iter().map(|v| (f64::from(*v) - mean[column]).powi(2)).sum();
         if squares > 0.0 { (squares / count).sqrt() } else { 1.0 }
     });
     (mean, std)
@@ -114,7 +121,9 @@ mod tests {
     fn correlation(a: &[f64], b: &[f64]) -> f64 {
         let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
         let (ma, mb) = (mean(a), mean(b));
-        let dot = |x: &[f64], mx: f64, y: &[f64], my: f64| x.iter().zip(y).map(|(x, y)| (x - mx) * (y - my)).sum::<f64>();
+        let dot = |x: &[f64], mx: f64, y: &[f64], my: f64| {
+            x.iter().zip(y).map(|(x, y)| (x - mx) * (y - my)).sum::<f64>()
+        };
         dot(a, ma, b, mb) / (dot(a, ma, a, ma) * dot(b, mb, b, mb)).sqrt()
     }
 
@@ -122,10 +131,14 @@ mod tests {
     fn processes_look_like_those_of_a_mouse() {
         let trials = 20_000;
         let behavior = Behavior::draw(trials, 3.0, &mut ChaCha8Rng::seed_from_u64(5));
-        let column = |c: usize| -> Vec<f64> { behavior.values.column(c).iter().map(|v| f64::from(*v)).collect() };
+        let column = |c: usize| -> Vec<f64> {
+            behavior.values.column(c).iter().map(|v| f64::from(*v)).collect()
+        };
         let (dilation, change, running) = (column(0), column(1), column(2));
         assert!((30.0..50.0).contains(&behavior.mean[0]) && (5.0..12.0).contains(&behavior.std[0]));
-        assert!((1.0..7.0).contains(&behavior.mean[2]) && running.iter().all(|speed| *speed >= 0.0));
+        assert!(
+            (1.0..7.0).contains(&behavior.mean[2]) && running.iter().all(|speed| *speed >= 0.0)
+        );
         assert!(correlation(&dilation[1..], &dilation[..trials - 1]) > 0.95);
         assert!(correlation(&running[1..], &running[..trials - 1]) > 0.85);
         assert!((0.2..0.8).contains(&correlation(&dilation, &running)));
@@ -135,14 +148,19 @@ mod tests {
     #[test]
     fn shifts_are_linear_up_to_the_bound() {
         let behavior = Behavior::draw(5000, 3.0, &mut ChaCha8Rng::seed_from_u64(6));
-        let lengths: Vec<f32> = (0..5000).map(|trial| behavior.shift(trial)).map(|s| s[0].hypot(s[1])).collect();
+        let lengths: Vec<f32> =
+            (0..5000).map(|trial| behavior.shift(trial)).map(|s| s[0].hypot(s[1])).collect();
         assert!(lengths.iter().all(|length| *length <= 3.0001));
         let mean = lengths.iter().sum::<f32>() / 5000.0;
         assert!((0.7..2.0).contains(&mean), "{mean}");
         let trial = lengths.iter().position(|length| *length < 2.9).unwrap();
-        let center: Vec<f64> =
-            (0..2).map(|axis| f64::from(behavior.pupil_center[[trial, axis]]) - behavior.pupil_center_mean[axis]).collect();
-        let expected = behavior.gaze_matrix[1][0] * center[0] + behavior.gaze_matrix[1][1] * center[1];
+        let center: Vec<f64> = (0..2)
+            .map(|axis| {
+                f64::from(behavior.pupil_center[[trial, axis]]) - behavior.pupil_center_mean[axis]
+            })
+            .collect();
+        let expected =
+            behavior.gaze_matrix[1][0] * center[0] + behavior.gaze_matrix[1][1] * center[1];
         assert!((f64::from(behavior.shift(trial)[1]) - expected).abs() < 1e-5);
         let still = Behavior::draw(50, 0.0, &mut ChaCha8Rng::seed_from_u64(6));
         assert!((0..50).all(|trial| still.shift(trial) == [0.0, 0.0]));

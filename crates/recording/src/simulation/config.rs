@@ -46,7 +46,11 @@ impl SimulationConfig {
     pub fn check(&self) -> Result<()> {
         for (what, count) in [("neurons", self.neurons), ("repeats", self.repeats)] {
             if count == 0 {
-                return Err(Error::Simulation { what, expected: "at least 1".into(), found: "0".into() });
+                return Err(Error::Simulation {
+                    what,
+                    expected: "at least 1".into(),
+                    found: "0".into(),
+                });
             }
         }
         for (what, value, highest) in [
@@ -56,8 +60,13 @@ impl SimulationConfig {
             ("max_gaze_shift", self.max_gaze_shift, f64::MAX),
         ] {
             if !(0.0..=highest).contains(&value) {
-                let expected = if highest == 1.0 { "a fraction in [0, 1]" } else { "a number of at least 0" };
-                return Err(Error::Simulation { what, expected: expected.into(), found: value.to_string() });
+                let expected =
+                    if highest == 1.0 { "a fraction in [0, 1]" } else { "a number of at least 0" };
+                return Err(Error::Simulation {
+                    what,
+                    expected: expected.into(),
+                    found: value.to_string(),
+                });
             }
         }
         Ok(())
@@ -74,8 +83,14 @@ mod tests {
         for (config, name) in [
             (SimulationConfig { neurons: 0, ..Default::default() }, "neurons"),
             (SimulationConfig { repeats: 0, ..Default::default() }, "repeats"),
-            (SimulationConfig { validation_fraction: 1.5, ..Default::default() }, "validation_fraction"),
-            (SimulationConfig { fraction_unresponsive: f64::NAN, ..Default::default() }, "fraction_unresponsive"),
+            (
+                SimulationConfig { validation_fraction: 1.5, ..Default::default() },
+                "validation_fraction",
+            ),
+            (
+                SimulationConfig { fraction_unresponsive: f64::NAN, ..Default::default() },
+                "fraction_unresponsive",
+            ),
             (SimulationConfig { max_gaze_shift: -1.0, ..Default::default() }, "max_gaze_shift"),
         ] {
             let error = config.check().unwrap_err().to_string();

@@ -23,7 +23,8 @@ impl SimulatedNeuron {
     fn fill_surround(&self, width: usize, window: &mut [f32]) {
         for (pixel, value) in window.iter_mut().enumerate() {
             let (dx, dy) = ((pixel % width) as f32 - self.x, (pixel / width) as f32 - self.y);
-            *value = (-(dx * dx + dy * dy) / (2.0 * self.surround_sigma * self.surround_sigma)).exp();
+            *value =
+                (-(dx * dx + dy * dy) / (2.0 * self.surround_sigma * self.surround_sigma)).exp();
         }
         let area = total(window);
         window.iter_mut().for_each(|value| *value /= area);
@@ -31,7 +32,11 @@ impl SimulatedNeuron {
 
     /// The weighted sum of the subunit responses.
     fn mixture(&self, subunits: impl Iterator<Item = View>) -> f32 {
-        self.subunits.iter().zip(subunits).map(|(unit, view)| unit.weight * unit.normalized(view) / unit.scale).sum()
+        self.subunits
+            .iter()
+            .zip(subunits)
+            .map(|(unit, view)| unit.weight * unit.normalized(view) / unit.scale)
+            .sum()
     }
 
     /// The drive before saturation and scaling.
@@ -60,22 +65,32 @@ impl SimulatedNeuron {
         let positive = |value: f32| (value.is_finite() && value > 0.0).then_some(value);
         let images = 0..views.images();
         for (index, unit) in self.subunits.iter_mut().enumerate() {
-            let seen: Vec<View> = images.clone().map(|image| views.subunit(image, neuron, index)).collect();
+            let seen: Vec<View> =
+                images.clone().map(|image| views.subunit(image, neuron, index)).collect();
             unit.contrast_scale = positive(median(seen.iter().map(|view| view.contrast)))?;
             let (_, even) = moments(seen.iter().map(|view| view.even));
             let (_, luminance) = moments(seen.iter().map(|view| view.luminance));
             if unit.luminance != 0.0 {
                 unit.luminance *= positive((even / luminance).sqrt() as f32)?;
             }
-            unit.scale = positive(moments(seen.iter().map(|view| unit.normalized(*view))).1.sqrt() as f32)?;
+            unit.scale =
+                positive(moments(seen.iter().map(|view| unit.normalized(*view))).1.sqrt() as f32)?;
         }
-        self.surround_scale = positive(median(images.clone().map(|image| views.surround[[image, neuron]])))?;
-        let seen: Vec<(f32, f32)> =
-            images.map(|image| (self.mixture(views.subunits(image, neuron)), views.surround[[image, neuron]])).collect();
+        self.surround_scale =
+            positive(median(images.clone().map(|image| views.surround[[image, neuron]])))?;
+        let seen: Vec<(f32, f32)> = images
+            .map(|image| {
+                (self.mixture(views.subunits(image, neuron)), views.surround[[image, neuron]])
+            })
+            .collect();
         self.threshold *= moments(seen.iter().map(|(mixture, _)| *mixture)).0 as f32;
-        let of = |value: &dyn Fn(f32, f32) -> f32| moments(seen.iter().map(|(mixture, surround)| value(*mixture, *surround)));
-        self.drive_scale = positive(of(&|mixture, surround| self.suppressed_drive(mixture, surround)).0 as f32)?;
-        self.saturated_drive_mean = positive(of(&|mixture, surround| self.saturated_drive(mixture, surround)).0 as f32)?;
+        let of = |value: &dyn Fn(f32, f32) -> f32| {
+            moments(seen.iter().map(|(mixture, surround)| value(*mixture, *surround)))
+        };
+        self.drive_scale =
+            positive(of(&|mixture, surround| self.suppressed_drive(mixture, surround)).0 as f32)?;
+        self.saturated_drive_mean =
+            positive(of(&|mixture, surround| self.saturated_drive(mixture, surround)).0 as f32)?;
         self.signal_variance = of(&|mixture, surround| self.rate(mixture, surround)).1 as f32;
         if self.responsive { positive(self.signal_variance).map(|_| ()) } else { Some(()) }
     }
@@ -89,7 +104,9 @@ fn median(values: impl Iterator<Item = f32>) -> f32 {
 
 /// Mean and variance (ddof 0).
 pub(super) fn moments(values: impl Iterator<Item = f32> + Clone) -> (f64, f64) {
-    let (count, sum) = values.clone().fold((0.0, 0.0), |(count, sum), value| (count + 1.0, sum + f64::from(value)));
+    let (count, sum) = values
+        .clone()
+        .fold((0.0, 0.0), |(count, sum), value| (count + 1.0, sum + f64::from(value)));
     let mean = sum / count;
     (mean, values.map(|value| (f64::from(value) - mean).powi(2)).sum::<f64>() / count)
 }
@@ -108,17 +125,25 @@ struct Views {
 
 impl Views {
     /// Computes them from images `[images, pixels]` and their squares.
-    fn new(neurons: &[SimulatedNeuron], width: usize, images: ArrayView2<f32>, squares: ArrayView2<f32>) -> Self {
+    fn new(
+        neurons: &[SimulatedNeuron],
+        width: usize,
+        images: ArrayView2<f32>,
+        squares: ArrayView2<f32>,
+    ) -> Self {
         let subunits = neurons[0].subunits.len();
         let empty = |count: usize| Array2::<f32>::zeros((count, images.ncols()));
-        let (mut even, mut odd, mut window) =
-            (empty(neurons.len() * subunits), empty(neurons.len() * subunits), empty(neurons.len() * subunits));
+        let (mut even, mut odd, mut window) = (
+            empty(neurons.len() * subunits),
+            empty(neurons.len() * subunits),
+            empty(neurons.len() * subunits),
+        );
         let mut surround = empty(neurons.len());
         for (neuron, cell) in neurons.iter().enumerate() {
             for (index, unit) in cell.subunits.iter().enumerate() {
                 let row = neuron * subunits + index;
-                let [even, odd, window] =
-                    [&mut even, &mut odd, &mut window].map(|filters| filters.row_mut(row).into_slice().expect("row-major"));
+                let [even, odd, window] = [&mut even, &mut odd, &mut window]
+                    .map(|filters| filters.row_mut(row).into_slice().expect("row-major"));
                 unit.fill(width, even, odd, window);
             }
             cell.fill_surround(width, surround.row_mut(neuron).into_slice().expect("row-major"));
@@ -130,12 +155,21 @@ impl Views {
         };
         let spread = |filters: &Array2<f32>| {
             let (mean, mut spread) = (apply(images, filters), apply(squares, filters));
-            spread.zip_mut_with(&mean, |square, mean| *square = (*square - mean * mean).max(0.0).sqrt());
+            spread.zip_mut_with(&mean, |square, mean| {
+                *square = (*square - mean * mean).max(0.0).sqrt()
+            });
             (mean, spread)
         };
         let (luminance, contrast) = spread(&window);
         let (_, surround) = spread(&surround);
-        Self { even: apply(images, &even), odd: apply(images, &odd), luminance, contrast, surround, subunits }
+        Self {
+            even: apply(images, &even),
+            odd: apply(images, &odd),
+            luminance,
+            contrast,
+            surround,
+            subunits,
+        }
     }
 
     fn images(&self) -> usize {
@@ -144,7 +178,12 @@ impl Views {
 
     fn subunit(&self, image: usize, neuron: usize, index: usize) -> View {
         let at = [image, neuron * self.subunits + index];
-        View { even: self.even[at], odd: self.odd[at], luminance: self.luminance[at], contrast: self.contrast[at] }
+        View {
+            even: self.even[at],
+            odd: self.odd[at],
+            luminance: self.luminance[at],
+            contrast: self.contrast[at],
+        }
     }
 
     fn subunits(&self, image: usize, neuron: usize) -> impl Iterator<Item = View> {
@@ -159,14 +198,20 @@ impl Encoder {
     /// # Errors
     /// Returns [`Error::Simulation`] if no stimulus drives a neuron, for example if the stimuli are
     /// uniform.
-    pub(super) fn calibrated(mut neurons: Vec<SimulatedNeuron>, width: usize, stimuli: ArrayView2<f32>) -> Result<Self> {
+    pub(super) fn calibrated(
+        mut neurons: Vec<SimulatedNeuron>,
+        width: usize,
+        stimuli: ArrayView2<f32>,
+    ) -> Result<Self> {
         let squares = stimuli.mapv(|pixel| pixel * pixel);
-        let undriven = neurons.par_chunks_mut(BLOCK).enumerate().find_map_first(|(block, neurons)| {
-            let views = Views::new(neurons, width, stimuli, squares.view());
-            let undriven =
-                neurons.iter_mut().enumerate().find_map(|(index, cell)| cell.calibrate(&views, index).is_none().then_some(index));
-            undriven.map(|index| block * BLOCK + index)
-        });
+        let undriven =
+            neurons.par_chunks_mut(BLOCK).enumerate().find_map_first(|(block, neurons)| {
+                let views = Views::new(neurons, width, stimuli, squares.view());
+                let undriven = neurons.iter_mut().enumerate().find_map(|(index, cell)| {
+                    cell.calibrate(&views, index).is_none().then_some(index)
+                });
+                undriven.map(|index| block * BLOCK + index)
+            });
         match undriven {
             Some(neuron) => Err(Error::Simulation {
                 what: "stimuli shown once",
@@ -208,7 +253,8 @@ impl Encoder {
         let views = Views::new(neurons, self.width, images, squares);
         for ((image, neuron), rate) in rates.indexed_iter_mut() {
             let cell = &neurons[neuron];
-            *rate = cell.rate(cell.mixture(views.subunits(image, neuron)), views.surround[[image, neuron]]);
+            *rate = cell
+                .rate(cell.mixture(views.subunits(image, neuron)), views.surround[[image, neuron]]);
         }
     }
 }
@@ -244,7 +290,8 @@ mod tests {
     }
 
     fn encoder(stimuli: &Array2<f32>) -> Encoder {
-        let config = SimulationConfig { neurons: 40, fraction_unresponsive: 0.05, ..Default::default() };
+        let config =
+            SimulationConfig { neurons: 40, fraction_unresponsive: 0.05, ..Default::default() };
         let neurons = draw_neurons(&config, HEIGHT, WIDTH, &mut ChaCha8Rng::seed_from_u64(4));
         Encoder::calibrated(neurons, WIDTH, stimuli.view()).unwrap()
     }
@@ -255,33 +302,52 @@ mod tests {
         let number = f64::from;
         let pixels = || {
             image.iter().enumerate().map(|(pixel, value)| {
-                let (dx, dy) = ((pixel % WIDTH) as f64 - number(unit.x), (pixel / WIDTH) as f64 - number(unit.y));
+                let (dx, dy) = (
+                    (pixel % WIDTH) as f64 - number(unit.x),
+                    (pixel / WIDTH) as f64 - number(unit.y),
+                );
                 let angle = number(unit.orientation);
-                let (u, v) = (dx * angle.cos() + dy * angle.sin(), -dx * angle.sin() + dy * angle.cos());
-                let gauss = |sigma: f64| (-(u * u + (number(unit.aspect) * v).powi(2)) / (2.0 * sigma * sigma)).exp();
-                let phase = std::f64::consts::TAU * number(unit.spatial_frequency) * u + number(unit.phase);
+                let (u, v) =
+                    (dx * angle.cos() + dy * angle.sin(), -dx * angle.sin() + dy * angle.cos());
+                let gauss = |sigma: f64| {
+                    (-(u * u + (number(unit.aspect) * v).powi(2)) / (2.0 * sigma * sigma)).exp()
+                };
+                let phase =
+                    std::f64::consts::TAU * number(unit.spatial_frequency) * u + number(unit.phase);
                 let sigma = number(unit.sigma);
                 (number(*value), gauss(sigma), gauss(1.5 * sigma), phase)
             })
         };
         let area: f64 = pixels().map(|(_, envelope, ..)| envelope).sum();
         let gabor = |carrier: fn(f64) -> f64| {
-            let offset = pixels().map(|(_, envelope, _, phase)| envelope * carrier(phase)).sum::<f64>() / area;
-            pixels().map(|(value, envelope, _, phase)| 2.0 / area * envelope * (carrier(phase) - offset) * value).sum::<f64>()
+            let offset =
+                pixels().map(|(_, envelope, _, phase)| envelope * carrier(phase)).sum::<f64>()
+                    / area;
+            pixels()
+                .map(|(value, envelope, _, phase)| {
+                    2.0 / area * envelope * (carrier(phase) - offset) * value
+                })
+                .sum::<f64>()
         };
         let (even, odd) = (gabor(f64::cos), gabor(f64::sin));
         let (mean, contrast) = naive_window(pixels().map(|(value, _, window, _)| (value, window)));
         let simple = (even + number(unit.luminance) * mean).max(0.0);
         let weight = number(unit.complex_weight);
         let drive = (1.0 - weight) * simple + weight * (even * even + odd * odd).sqrt();
-        drive / (number(unit.semisaturation) * number(unit.contrast_scale) + contrast) / number(unit.scale)
+        drive
+            / (number(unit.semisaturation) * number(unit.contrast_scale) + contrast)
+            / number(unit.scale)
     }
 
     /// Mean and standard deviation of values under a window.
     fn naive_window(values: impl Iterator<Item = (f64, f64)> + Clone) -> (f64, f64) {
         let area: f64 = values.clone().map(|(_, window)| window).sum();
         let mean = values.clone().map(|(value, window)| window * value).sum::<f64>() / area;
-        (mean, (values.map(|(value, window)| window * (value - mean).powi(2)).sum::<f64>() / area).sqrt())
+        (
+            mean,
+            (values.map(|(value, window)| window * (value - mean).powi(2)).sum::<f64>() / area)
+                .sqrt(),
+        )
     }
 
     fn naive_rate(cell: &SimulatedNeuron, image: &[f32]) -> f64 {
@@ -289,13 +355,19 @@ mod tests {
             return f64::from(cell.mean_rate);
         }
         let number = f64::from;
-        let mixture: f64 = cell.subunits.iter().map(|unit| number(unit.weight) * naive_subunit(unit, image)).sum();
+        let mixture: f64 =
+            cell.subunits.iter().map(|unit| number(unit.weight) * naive_subunit(unit, image)).sum();
         let (_, surround) = naive_window(image.iter().enumerate().map(|(pixel, value)| {
-            let (dx, dy) = ((pixel % WIDTH) as f64 - number(cell.x), (pixel / WIDTH) as f64 - number(cell.y));
-            (number(*value), (-(dx * dx + dy * dy) / (2.0 * number(cell.surround_sigma).powi(2))).exp())
+            let (dx, dy) =
+                ((pixel % WIDTH) as f64 - number(cell.x), (pixel / WIDTH) as f64 - number(cell.y));
+            (
+                number(*value),
+                (-(dx * dx + dy * dy) / (2.0 * number(cell.surround_sigma).powi(2))).exp(),
+            )
         }));
         let suppression = 1.0 + number(cell.suppression) * surround / number(cell.surround_scale);
-        let drive = ((mixture - number(cell.threshold)).max(0.0) / suppression).powf(number(cell.exponent));
+        let drive =
+            ((mixture - number(cell.threshold)).max(0.0) / suppression).powf(number(cell.exponent));
         let drive = drive / number(cell.drive_scale);
         let modulated = drive / (1.0 + drive / 8.0) / number(cell.saturated_drive_mean);
         let baseline = number(cell.baseline_fraction);
@@ -337,12 +409,18 @@ mod tests {
         let encoder = Encoder { neurons, width: WIDTH };
         let (dx, dy) = (2_usize, 1_usize);
         let moved = Array2::from_shape_fn(stimuli.dim(), |(image, pixel)| {
-            let (column, row) = ((pixel % WIDTH + dx).min(WIDTH - 1), (pixel / WIDTH + dy).min(HEIGHT - 1));
+            let (column, row) =
+                ((pixel % WIDTH + dx).min(WIDTH - 1), (pixel / WIDTH + dy).min(HEIGHT - 1));
             stimuli[[image, row * WIDTH + column]]
         });
         let mut seen = Array2::zeros(stimuli.dim());
         for (image, mut seen) in stimuli.rows().into_iter().zip(seen.rows_mut()) {
-            shift_image(image.as_slice().unwrap(), WIDTH, [dx as f32, dy as f32], seen.as_slice_mut().unwrap());
+            shift_image(
+                image.as_slice().unwrap(),
+                WIDTH,
+                [dx as f32, dy as f32],
+                seen.as_slice_mut().unwrap(),
+            );
         }
         assert_eq!(seen, moved);
 
@@ -350,7 +428,9 @@ mod tests {
         let mut neurons = encoder.neurons().to_vec();
         for cell in &mut neurons {
             (cell.x, cell.y) = (cell.x + dx as f32, cell.y + dy as f32);
-            cell.subunits.iter_mut().for_each(|unit| (unit.x, unit.y) = (unit.x + dx as f32, unit.y + dy as f32));
+            cell.subunits
+                .iter_mut()
+                .for_each(|unit| (unit.x, unit.y) = (unit.x + dx as f32, unit.y + dy as f32));
         }
         let elsewhere = Encoder { neurons, width: WIDTH };
         let (by_gaze, by_field) = (encoder.rates(seen.view()), elsewhere.rates(stimuli.view()));
@@ -358,11 +438,15 @@ mod tests {
         let inside = |cell: &SimulatedNeuron| {
             let reach = 4.5;
             cell.subunits.iter().all(|unit| {
-                (reach..WIDTH as f32 - reach - 3.0).contains(&unit.x) && (reach..HEIGHT as f32 - reach - 2.0).contains(&unit.y)
+                (reach..WIDTH as f32 - reach - 3.0).contains(&unit.x)
+                    && (reach..HEIGHT as f32 - reach - 2.0).contains(&unit.y)
             })
         };
-        let neurons: Vec<usize> =
-            (0..40).filter(|neuron| inside(&encoder.neurons()[*neuron]) && encoder.neurons()[*neuron].responsive).collect();
+        let neurons: Vec<usize> = (0..40)
+            .filter(|neuron| {
+                inside(&encoder.neurons()[*neuron]) && encoder.neurons()[*neuron].responsive
+            })
+            .collect();
         assert!(neurons.len() > 5, "{neurons:?}");
         for neuron in neurons {
             let difference = |a: &Array2<f32>, b: &Array2<f32>| {
@@ -378,8 +462,15 @@ mod tests {
 
     #[test]
     fn uniform_stimuli_are_an_error() {
-        let neurons = draw_neurons(&SimulationConfig::default(), HEIGHT, WIDTH, &mut ChaCha8Rng::seed_from_u64(4));
-        let error = Encoder::calibrated(neurons, WIDTH, Array2::zeros((5, HEIGHT * WIDTH)).view()).err().unwrap();
+        let neurons = draw_neurons(
+            &SimulationConfig::default(),
+            HEIGHT,
+            WIDTH,
+            &mut ChaCha8Rng::seed_from_u64(4),
+        );
+        let error = Encoder::calibrated(neurons, WIDTH, Array2::zeros((5, HEIGHT * WIDTH)).view())
+            .err()
+            .unwrap();
         assert!(error.to_string().contains("neuron 0"), "{error}");
     }
 }

@@ -7,7 +7,10 @@ pub(super) fn shift_image(image: &[f32], width: usize, shift: [f32; 2], out: &mu
     let weights = |size: usize, shift: f32| -> Vec<(usize, usize, f32)> {
         let clamp = |index: f32| index.clamp(0.0, (size - 1) as f32) as usize;
         let floor = shift.floor();
-        (0..size).map(|index| index as f32 + floor).map(|low| (clamp(low), clamp(low + 1.0), shift - floor)).collect()
+        (0..size)
+            .map(|index| index as f32 + floor)
+            .map(|low| (clamp(low), clamp(low + 1.0), shift - floor))
+            .collect()
     };
     let (columns, rows) = (weights(width, shift[0]), weights(height, shift[1]));
     for (out, (top, bottom, lower)) in out.chunks_exact_mut(width).zip(rows) {

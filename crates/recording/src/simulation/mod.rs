@@ -94,8 +94,15 @@ const TRIALS: u64 = 1 << 32;
 /// # Errors
 /// Returns an error if a number in `config` is out of range, if there are no stimuli, if the sets
 /// differ in image size or share an image, or if the stimuli have no contrast.
-pub fn simulate(name: &str, stimuli: &StimulusSet, oracle: &StimulusSet, config: &SimulationConfig) -> Result<Simulated> {
-    let _span = tracing::info_span!("simulate", scan = name, neurons = config.neurons, seed = config.seed).entered();
+pub fn simulate(
+    name: &str,
+    stimuli: &StimulusSet,
+    oracle: &StimulusSet,
+    config: &SimulationConfig,
+) -> Result<Simulated> {
+    let _span =
+        tracing::info_span!("simulate", scan = name, neurons = config.neurons, seed = config.seed)
+            .entered();
     config.check()?;
     let all = united(stimuli, oracle)?;
     let stream = |stream| {
@@ -113,16 +120,23 @@ pub fn simulate(name: &str, stimuli: &StimulusSet, oracle: &StimulusSet, config:
     let design = Design::draw(stimuli.len(), oracle.len(), config, &mut stream(DESIGN));
     let trials = design.trial_image.len();
     let behavior = Behavior::draw(trials, config.max_gaze_shift, &mut stream(BEHAVIOR));
-    noise::set_event_rates(encoder.neurons_mut(), expected.slice(s![..stimuli.len(), ..]), &behavior);
+    noise::set_event_rates(
+        encoder.neurons_mut(),
+        expected.slice(s![..stimuli.len(), ..]),
+        &behavior,
+    );
 
     let mut responses = encoder.rates(seen(&images, width, &design, &behavior).view());
-    responses.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(trial, mut responses)| {
-        let mut rng = stream(TRIALS + trial as u64);
-        for (response, cell) in responses.iter_mut().zip(encoder.neurons()) {
-            let factor = if cell.responsive { behavior.factor(trial, &cell.behavior_gain) } else { 1.0 };
-            *response = cell.respond(*response * factor, &mut rng);
-        }
-    });
+    responses.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(
+        |(trial, mut responses)| {
+            let mut rng = stream(TRIALS + trial as u64);
+            for (response, cell) in responses.iter_mut().zip(encoder.neurons()) {
+                let factor =
+                    if cell.responsive { behavior.factor(trial, &cell.behavior_gain) } else { 1.0 };
+                *response = cell.respond(*response * factor, &mut rng);
+            }
+        },
+    );
 
     let constants = SimulationConstants {
         seed: config.seed.cast_signed(),
@@ -133,7 +147,8 @@ pub fn simulate(name: &str, stimuli: &StimulusSet, oracle: &StimulusSet, config:
         image_mean_std: [255.0 * mean, 255.0 * std],
         drive_knee: DRIVE_KNEE,
     };
-    let truth = Truth::new(expected, Some(all.ids().to_vec()), encoder.neurons().to_vec(), constants)?;
+    let truth =
+        Truth::new(expected, Some(all.ids().to_vec()), encoder.neurons().to_vec(), constants)?;
     let scan = Scan::new(ScanParts {
         name: name.to_owned(),
         image_labels: Some((0..all.len() as i64).collect()),
@@ -155,7 +170,8 @@ fn seen(images: &Array2<f32>, width: usize, design: &Design, behavior: &Behavior
     let mut all = Array2::zeros((design.trial_image.len(), images.ncols()));
     all.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(trial, mut seen)| {
         let image = images.row(design.trial_image[trial]);
-        let (image, seen) = (image.to_slice().expect("row-major"), seen.as_slice_mut().expect("row-major"));
+        let (image, seen) =
+            (image.to_slice().expect("row-major"), seen.as_slice_mut().expect("row-major"));
         gaze::shift_image(image, width, behavior.shift(trial), seen);
     });
     all
@@ -164,7 +180,11 @@ fn seen(images: &Array2<f32>, width: usize, design: &Design, behavior: &Behavior
 /// The single-trial stimuli, then the oracle images.
 fn united(stimuli: &StimulusSet, oracle: &StimulusSet) -> Result<StimulusSet> {
     if stimuli.is_empty() {
-        return Err(Error::Simulation { what: "stimuli shown once", expected: "at least one".into(), found: "none".into() });
+        return Err(Error::Simulation {
+            what: "stimuli shown once",
+            expected: "at least one".into(),
+            found: "none".into(),
+        });
     }
     let all = StimulusSet::union(&[stimuli, oracle])?;
     match stimuli.len() + oracle.len() - all.len() {
@@ -182,7 +202,8 @@ fn united(stimuli: &StimulusSet, oracle: &StimulusSet) -> Result<StimulusSet> {
 fn standardized(stimuli: &StimulusSet) -> (Array2<f32>, f64, f64) {
     let (mean, variance) = encoder::moments(stimuli.pixels().iter().copied());
     let std = if variance > 0.0 { variance.sqrt() } else { 1.0 };
-    let pixels = stimuli.pixels().iter().map(|pixel| ((f64::from(*pixel) - mean) / std) as f32).collect();
+    let pixels =
+        stimuli.pixels().iter().map(|pixel| ((f64::from(*pixel) - mean) / std) as f32).collect();
     let shape = (stimuli.len(), stimuli.height() * stimuli.width());
     (Array2::from_shape_vec(shape, pixels).expect("a stimulus set is full"), mean, std)
 }
@@ -190,10 +211,13 @@ fn standardized(stimuli: &StimulusSet) -> (Array2<f32>, f64, f64) {
 /// Neurons of layer 2/3 of V1, uniformly in a field of view of 0.6 mm; their position is unrelated
 /// to their tuning.
 fn neurons(count: usize, rng: &mut ChaCha8Rng) -> Result<Neurons> {
-    let coordinates =
-        Array2::from_shape_fn(
-            (count, 3),
-            |(_, axis)| if axis == 2 { rng.random_range(150.0..300.0) } else { rng.random_range(0.0..600.0) },
-        );
-    Neurons::new((1..=count as i64).collect(), vec!["V1".into(); count], vec!["L2/3".into(); count], Some(coordinates))
+    let coordinates = Array2::from_shape_fn((count, 3), |(_, axis)| {
+        if axis == 2 { rng.random_range(150.0..300.0) } else { rng.random_range(0.0..600.0) }
+    });
+    Neurons::new(
+        (1..=count as i64).collect(),
+        vec!["V1".into(); count],
+        vec!["L2/3".into(); count],
+        Some(coordinates),
+    )
 }

@@ -69,13 +69,22 @@ pub struct SimulatedNeuron {
 /// Draws the neurons of a scan around one place in the image. Parameters that depend on the stimuli
 /// are still 0; `luminance` is relative to the Gabor component, and `threshold` to the mean of the
 /// weighted sum.
-pub(super) fn draw_neurons(config: &SimulationConfig, height: usize, width: usize, rng: &mut ChaCha8Rng) -> Vec<SimulatedNeuron> {
+pub(super) fn draw_neurons(
+    config: &SimulationConfig,
+    height: usize,
+    width: usize,
+    rng: &mut ChaCha8Rng,
+) -> Vec<SimulatedNeuron> {
     let unresponsive = (config.fraction_unresponsive * config.neurons as f64).round() as usize;
-    let mut responsive: Vec<bool> = (0..config.neurons).map(|neuron| neuron >= unresponsive).collect();
+    let mut responsive: Vec<bool> =
+        (0..config.neurons).map(|neuron| neuron >= unresponsive).collect();
     responsive.shuffle(rng);
     let size = [width as f32 - 1.0, height as f32 - 1.0];
     let center = size.map(|length| rng.random_range(0.4..0.6) * length);
-    responsive.into_iter().map(|responsive| draw_neuron(responsive, config, size, center, rng)).collect()
+    responsive
+        .into_iter()
+        .map(|responsive| draw_neuron(responsive, config, size, center, rng))
+        .collect()
 }
 
 fn draw_neuron(
@@ -86,14 +95,17 @@ fn draw_neuron(
     rng: &mut ChaCha8Rng,
 ) -> SimulatedNeuron {
     let spread = FIELD_OF_VIEW * (size[1] + 1.0);
-    let [x, y] = [0, 1].map(|axis| normal(rng, center[axis], spread).clamp(0.05 * size[axis], 0.95 * size[axis]));
+    let [x, y] = [0, 1]
+        .map(|axis| normal(rng, center[axis], spread).clamp(0.05 * size[axis], 0.95 * size[axis]));
     let frequency = log_normal(rng, 0.028, 0.8).clamp(FREQUENCIES.0, FREQUENCIES.1);
     let largest = SIGMAS.1.min(size[0].min(size[1]) / 3.6).max(SIGMAS.0);
     let envelope = (CYCLES / frequency).clamp(SIGMAS.0, largest);
     let subunits = (0..SUBUNITS)
         .map(|index| {
-            let spatial_frequency = (frequency * log_normal(rng, 1.0, 0.3)).clamp(FREQUENCIES.0, FREQUENCIES.1);
-            let [x, y] = [(x, size[0]), (y, size[1])].map(|(at, last)| normal(rng, at, SCATTER * envelope).clamp(0.0, last));
+            let spatial_frequency =
+                (frequency * log_normal(rng, 1.0, 0.3)).clamp(FREQUENCIES.0, FREQUENCIES.1);
+            let [x, y] = [(x, size[0]), (y, size[1])]
+                .map(|(at, last)| normal(rng, at, SCATTER * envelope).clamp(0.0, last));
             let luminance = if rng.random_bool(LUMINANCE_SHARE) {
                 rng.random_range(0.4..1.1) * if rng.random_bool(0.5) { 1.0 } else { -1.0 }
             } else {
@@ -101,14 +113,19 @@ fn draw_neuron(
             };
             // The first subunit excites; a third of the others inhibit.
             let weight = normal(rng, 0.0, 1.0).abs();
-            let weight = if index == 0 { weight.max(1.0) } else { weight * if rng.random_bool(0.67) { 1.0 } else { -1.0 } };
+            let weight = if index == 0 {
+                weight.max(1.0)
+            } else {
+                weight * if rng.random_bool(0.67) { 1.0 } else { -1.0 }
+            };
             Subunit {
                 x,
                 y,
                 orientation: rng.random_range(0.0..PI),
                 phase: rng.random_range(0.0..TAU),
                 spatial_frequency,
-                sigma: (CYCLES / spatial_frequency * log_normal(rng, 1.0, 0.2)).clamp(SIGMAS.0, largest),
+                sigma: (CYCLES / spatial_frequency * log_normal(rng, 1.0, 0.2))
+                    .clamp(SIGMAS.0, largest),
                 aspect: rng.random_range(0.6..1.0),
                 complex_weight: rng.random_range(0.4..1.0),
                 luminance,
@@ -118,7 +135,9 @@ fn draw_neuron(
             }
         })
         .collect();
-    let gain = |rng: &mut ChaCha8Rng, mean: f32, std: f32| config.behavior_gain as f32 * normal(rng, mean, std);
+    let gain = |rng: &mut ChaCha8Rng, mean: f32, std: f32| {
+        config.behavior_gain as f32 * normal(rng, mean, std)
+    };
     SimulatedNeuron {
         responsive,
         x,
@@ -161,7 +180,9 @@ mod tests {
             values.sort_by(f32::total_cmp);
             values[(q * (values.len() - 1) as f64) as usize]
         };
-        let within = |value: f32, low: f32, high: f32| assert!((low..high).contains(&value), "{value} outside [{low}, {high})");
+        let within = |value: f32, low: f32, high: f32| {
+            assert!((low..high).contains(&value), "{value} outside [{low}, {high})")
+        };
         within(quantile(|cell| cell.subunits[0].spatial_frequency, 0.5), 0.027, 0.033);
         within(quantile(|cell| cell.subunits[0].spatial_frequency, 0.25), 0.015, 0.019);
         within(quantile(|cell| cell.subunits[0].spatial_frequency, 0.75), 0.047, 0.058);
@@ -171,10 +192,20 @@ mod tests {
         within(quantile(|cell| cell.mean_rate, 0.5), 0.95, 1.05);
         within(quantile(|cell| cell.behavior_gain[2], 0.5), 0.105, 0.135);
         let units = || neurons.iter().flat_map(|cell| &cell.subunits);
-        let share = |holds: fn(&Subunit) -> bool| units().filter(|unit| holds(unit)).count() as f64 / units().count() as f64;
-        let (luminance, inhibiting) = (share(|unit| unit.luminance != 0.0), share(|unit| unit.weight < 0.0));
-        assert!((0.48..0.52).contains(&luminance) && (0.2..0.24).contains(&inhibiting), "{luminance}, {inhibiting}");
+        let share = |holds: fn(&Subunit) -> bool| {
+            units().filter(|unit| holds(unit)).count() as f64 / units().count() as f64
+        };
+        let (luminance, inhibiting) =
+            (share(|unit| unit.luminance != 0.0), share(|unit| unit.weight < 0.0));
+        assert!(
+            (0.48..0.52).contains(&luminance) && (0.2..0.24).contains(&inhibiting),
+            "{luminance}, {inhibiting}"
+        );
         assert!(neurons.iter().all(|cell| cell.subunits[0].weight >= 1.0));
-        assert!(neurons.iter().all(|cell| (0.0..64.0).contains(&cell.x) && (0.0..36.0).contains(&cell.y)));
+        assert!(
+            neurons
+                .iter()
+                .all(|cell| (0.0..64.0).contains(&cell.x) && (0.0..36.0).contains(&cell.y))
+        );
     }
 }

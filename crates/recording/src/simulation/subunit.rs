@@ -52,9 +52,11 @@ impl Subunit {
         let (dx, dy) = (column - self.x, row - self.y);
         let (sine, cosine) = self.orientation.sin_cos();
         let (across, along) = (dx * cosine + dy * sine, dy * cosine - dx * sine);
-        let distance = (across * across + (self.aspect * along).powi(2)) / (2.0 * self.sigma * self.sigma);
+        let distance =
+            (across * across + (self.aspect * along).powi(2)) / (2.0 * self.sigma * self.sigma);
         let envelope = (-distance).exp();
-        let (odd, even) = (std::f32::consts::TAU * self.spatial_frequency * across + self.phase).sin_cos();
+        let (odd, even) =
+            (std::f32::consts::TAU * self.spatial_frequency * across + self.phase).sin_cos();
         (envelope, envelope * even, envelope * odd, (-distance / (WINDOW * WINDOW)).exp())
     }
 

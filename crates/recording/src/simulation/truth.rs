@@ -8,10 +8,11 @@ use brainprior_images::ImageId;
 use ndarray::{Array2, Axis};
 use std::collections::HashMap;
 
-/// From this number of trials, responses that do not follow the truth show that it is another scan's.
+/// From this number of trials, responses that do not follow the truth show that it is another
+/// scan's.
 const ENOUGH_TRIALS: usize = 100;
-/// Smallest median over neurons of the correlation between responses and truth. Simulated scans have 0.45 and more with their
-/// own truth, and below 0.02 with that of other neurons.
+/// Smallest median over neurons of the correlation between responses and truth. Simulated scans
+/// have 0.45 and more with their own truth, and below 0.02 with that of other neurons.
 const LEAST_CORRELATION: f64 = 0.1;
 
 /// Constants shared by the neurons of a simulated scan.
@@ -44,9 +45,13 @@ impl SimulationConstants {
 
     /// Logarithm of a neuron's gain for a behavior (pupil dilation, its derivative, running speed).
     pub fn log_gain(&self, cell: &SimulatedNeuron, behavior: [f32; 3]) -> f64 {
-        let scaled = |k: usize| (f64::from(behavior[k]) - self.behavior_mean[k]) / self.behavior_std[k];
+        let scaled =
+            |k: usize| (f64::from(behavior[k]) - self.behavior_mean[k]) / self.behavior_std[k];
         let bound = f64::from(LARGEST_EXPONENT);
-        (0..3).map(|k| f64::from(cell.behavior_gain[k]) * scaled(k)).sum::<f64>().clamp(-bound, bound)
+        (0..3)
+            .map(|k| f64::from(cell.behavior_gain[k]) * scaled(k))
+            .sum::<f64>()
+            .clamp(-bound, bound)
     }
 }
 
@@ -131,11 +136,14 @@ pub fn truth_for(scan: &Scan, truth: &Truth) -> Result<Responses> {
     let ids = scan.stimuli().ids();
     let rows: Vec<Option<usize>> = match (truth.ids(), scan.image_labels()) {
         (Some(known), _) => {
-            let position: HashMap<ImageId, usize> = known.iter().enumerate().map(|(row, id)| (*id, row)).collect();
+            let position: HashMap<ImageId, usize> =
+                known.iter().enumerate().map(|(row, id)| (*id, row)).collect();
             ids.iter().map(|id| position.get(id).copied()).collect()
         }
         (None, Some(labels)) => {
-            let row = |label: &i64| usize::try_from(*label).ok().filter(|row| *row < truth.expected_responses.nrows());
+            let row = |label: &i64| {
+                usize::try_from(*label).ok().filter(|row| *row < truth.expected_responses.nrows())
+            };
             labels.iter().map(row).collect()
         }
         (None, None) => {
@@ -147,26 +155,37 @@ pub fn truth_for(scan: &Scan, truth: &Truth) -> Result<Responses> {
         }
     };
     let missing = |id| Error::MissingImage { scan: format!("{} (truth)", scan.name()), id };
-    let rows: Vec<usize> = rows.into_iter().zip(ids).map(|(row, id)| row.ok_or_else(|| missing(*id))).collect::<Result<_>>()?;
+    let rows: Vec<usize> = rows
+        .into_iter()
+        .zip(ids)
+        .map(|(row, id)| row.ok_or_else(|| missing(*id)))
+        .collect::<Result<_>>()?;
     let expected = truth.expected_responses.select(Axis(0), &rows);
     match median_correlation(scan, &expected) {
         Some(found) if found < LEAST_CORRELATION => Err(Error::Simulation {
             what: "the truth of a scan",
-            expected: format!("responses that follow it, as those of scan {} follow its own", scan.name()),
-            found: format!("a median correlation of {found:.3} over neurons; name the truth written with this scan"),
+            expected: format!(
+                "responses that follow it, as those of scan {} follow its own",
+                scan.name()
+            ),
+            found: format!(
+                "a median correlation of {found:.3} over neurons; name the truth written with this scan"
+            ),
         }),
         _ => Responses::new(scan.name(), ResponseKind::Expected, ids.to_vec(), expected),
     }
 }
 
-/// Median over neurons of the correlation over trials between measured and expected responses; `None` for a few trials.
+/// Median over neurons of the correlation over trials between measured and expected responses;
+/// `None` for a few trials.
 fn median_correlation(scan: &Scan, expected: &Array2<f32>) -> Option<f64> {
     let images = scan.trial_image();
     if images.len() < ENOUGH_TRIALS {
         return None;
     }
     let of_neuron = |neuron: usize| {
-        let measured: Vec<f64> = scan.responses().column(neuron).iter().copied().map(f64::from).collect();
+        let measured: Vec<f64> =
+            scan.responses().column(neuron).iter().copied().map(f64::from).collect();
         let column = expected.column(neuron);
         let expected: Vec<f64> = images.iter().map(|image| f64::from(column[*image])).collect();
         Some(correlation(&measured, &expected)).filter(|correlation| correlation.is_finite())

@@ -17,7 +17,10 @@ pub(crate) fn data(name: &str) -> PathBuf {
 /// A folder with the content of a zip archive in `tests/data`.
 pub(crate) fn unpacked(name: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    zip::ZipArchive::new(fs::File::open(data(name)).unwrap()).unwrap().extract(folder.path()).unwrap();
+    zip::ZipArchive::new(fs::File::open(data(name)).unwrap())
+        .unwrap()
+        .extract(folder.path())
+        .unwrap();
     folder
 }
 
@@ -64,6 +67,9 @@ pub(crate) fn close<'a>(found: impl IntoIterator<Item = &'a f32>, expected: &[f3
     let found: Vec<f32> = found.into_iter().copied().collect();
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(expected) {
-        assert!((found - expected).abs() <= rounding * f32::EPSILON * expected.abs().max(1.0), "{found}, {expected}");
+        assert!(
+            (found - expected).abs() <= rounding * f32::EPSILON * expected.abs().max(1.0),
+            "{found}, {expected}"
+        );
     }
 }

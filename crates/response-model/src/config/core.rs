@@ -94,11 +94,16 @@ mod window {
         None,
     }
 
-    pub(super) fn serialize<S: Serializer>(window: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        window: &Option<f64>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         window.map_or(Text::Absent(Word::None), Text::Pixels).serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<f64>, D::Error> {
         Ok(match Text::deserialize(deserializer)? {
             Text::Pixels(window) => Some(window),
             Text::Absent(Word::None) => None,

@@ -130,7 +130,13 @@ pub enum GainPlacement {
 
 impl Default for ReadoutConfig {
     fn default() -> Self {
-        Self { kind: ReadoutKind::Pyramid, levels: 5, positions: PositionSource::Located, spread: 0.1, l1: 0.001 }
+        Self {
+            kind: ReadoutKind::Pyramid,
+            levels: 5,
+            positions: PositionSource::Located,
+            spread: 0.1,
+            l1: 0.001,
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::core::{CoreConfig, CoreKind, CoreOutput, KernelStart};
 pub use head::{
-    GainPlacement, ModulatorConfig, NormalizationConfig, OutputConfig, OutputKind, PositionSource, ReadoutConfig, ReadoutKind,
-    ShifterConfig, ShifterKind,
+    GainPlacement, ModulatorConfig, NormalizationConfig, OutputConfig, OutputKind, PositionSource,
+    ReadoutConfig, ReadoutKind, ShifterConfig, ShifterKind,
 };
 pub use training::{LossConfig, LossKind, OptimizationConfig};
 
@@ -47,7 +47,13 @@ impl Config {
         Self {
             core: CoreConfig { channels: vec![16, 16, 16], ..CoreConfig::default() },
             readout: ReadoutConfig { l1: 0.01, ..ReadoutConfig::default() },
-            optimization: OptimizationConfig { batch_images: 32, max_epochs: 20, patience: 3, decays: 2, ..Default::default() },
+            optimization: OptimizationConfig {
+                batch_images: 32,
+                max_epochs: 20,
+                patience: 3,
+                decays: 2,
+                ..Default::default()
+            },
             ..Self::default()
         }
     }
@@ -95,16 +101,37 @@ impl Config {
         if let Some(window) = self.core.contrast_window
             && !(window.is_finite() && window > 0.0)
         {
-            return Err(out_of_range("core.contrast_window", &window, "a finite number > 0, or \"none\""));
+            return Err(out_of_range(
+                "core.contrast_window",
+                &window,
+                "a finite number > 0, or \"none\"",
+            ));
         }
         let positive = "a finite number > 0";
         let not_negative = "a finite number >= 0";
-        let Config { core, readout, shifter, modulator, output, normalization: _, loss, optimization: o } = self;
+        let Config {
+            core,
+            readout,
+            shifter,
+            modulator,
+            output,
+            normalization: _,
+            loss,
+            optimization: o,
+        } = self;
         if core.channels.is_empty() || core.channels.contains(&0) {
-            return Err(out_of_range("core.channels", &core.channels, "at least one layer, each with at least one channel"));
+            return Err(out_of_range(
+                "core.channels",
+                &core.channels,
+                "at least one layer, each with at least one channel",
+            ));
         }
         if core.kernels.len() != core.channels.len() || core.kernels.iter().any(|k| k % 2 == 0) {
-            return Err(out_of_range("core.kernels", &core.kernels, "an odd size for each layer of core.channels"));
+            return Err(out_of_range(
+                "core.kernels",
+                &core.kernels,
+                "an odd size for each layer of core.channels",
+            ));
         }
         for (key, value) in [
             ("core.stride", core.stride),
@@ -158,7 +185,9 @@ impl Config {
                 return Err(out_of_range(key, &value, not_negative));
             }
         }
-        for (key, value) in [("optimization.decay_factor", o.decay_factor), ("optimization.averaging", o.averaging)] {
+        for (key, value) in
+            [("optimization.decay_factor", o.decay_factor), ("optimization.averaging", o.averaging)]
+        {
             if !(0.0..1.0).contains(&value) {
                 return Err(out_of_range(key, &value, "at least 0 and below 1"));
             }
@@ -192,7 +221,8 @@ mod tests {
 
     #[test]
     fn no_contrast_is_a_word() {
-        let none: Config = serde_json::from_str(r#"{"core": {"contrast_window": "none"}}"#).unwrap();
+        let none: Config =
+            serde_json::from_str(r#"{"core": {"contrast_window": "none"}}"#).unwrap();
         assert_eq!(none.core.contrast_window, None);
         assert!(serde_json::to_string(&none).unwrap().contains(r#""contrast_window":"none""#));
         let some: Config = serde_json::from_str(r#"{"core": {"contrast_window": 10}}"#).unwrap();
@@ -204,7 +234,9 @@ mod tests {
 
     #[test]
     fn refuses_unknown_keys() {
-        let error = serde_json::from_str::<Config>(r#"{"core": {"chanels": [8]}}"#).unwrap_err().to_string();
+        let error = serde_json::from_str::<Config>(r#"{"core": {"chanels": [8]}}"#)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("chanels"), "{error}");
         let partial: Config = serde_json::from_str(r#"{"core": {"stride": 1}}"#).unwrap();
         assert_eq!(partial.core.channels, Config::default().core.channels);

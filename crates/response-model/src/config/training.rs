@@ -65,7 +65,12 @@ pub struct OptimizationConfig {
 
 impl Default for LossConfig {
     fn default() -> Self {
-        Self { kind: LossKind::Poisson, poisson_eps: 1e-8, zero_threshold: 1e-3, rectify_negative: false }
+        Self {
+            kind: LossKind::Poisson,
+            poisson_eps: 1e-8,
+            zero_threshold: 1e-3,
+            rectify_negative: false,
+        }
     }
 }
 

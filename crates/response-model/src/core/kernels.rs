@@ -31,8 +31,10 @@ impl Kernels {
         let std = |fan_in: usize| (fan_in as f32).sqrt().recip();
         let area = side * side;
         if separable {
-            let planes = variables::normal(vars, "planes", &[inputs, 1, side, side], std(area), rng)?;
-            let mixture = variables::normal(vars, "mixture", &[outputs, inputs, 1, 1], std(inputs), rng)?;
+            let planes =
+                variables::normal(vars, "planes", &[inputs, 1, side, side], std(area), rng)?;
+            let mixture =
+                variables::normal(vars, "mixture", &[outputs, inputs, 1, 1], std(inputs), rng)?;
             return Ok(Self::Separable { planes, mixture });
         }
         let shape = [outputs, inputs, side, side];
@@ -53,7 +55,12 @@ impl Kernels {
     }
 
     /// Maps `[batch, inputs, ...]` to `[batch, outputs, height, width]`.
-    pub(crate) fn convolve(&self, input: &FeatureMap, stride: usize, padding: usize) -> Result<FeatureMap> {
+    pub(crate) fn convolve(
+        &self,
+        input: &FeatureMap,
+        stride: usize,
+        padding: usize,
+    ) -> Result<FeatureMap> {
         let geometry = Conv2dGeometry { stride, padding, ..Default::default() };
         match self {
             Self::Full(weight) => input.conv2d(weight, geometry),

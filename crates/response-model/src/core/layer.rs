@@ -35,7 +35,12 @@ pub(crate) enum Mode {
 }
 
 impl Layer {
-    pub(crate) fn new(kernels: Kernels, stride: usize, padding: usize, vars: &VarBuilder) -> Result<Self> {
+    pub(crate) fn new(
+        kernels: Kernels,
+        stride: usize,
+        padding: usize,
+        vars: &VarBuilder,
+    ) -> Result<Self> {
         let outputs = kernels.outputs();
         let uniform = |name: &str, value| variable(vars, name, &[outputs], || vec![value; outputs]);
         Ok(Self {
@@ -64,12 +69,19 @@ impl Layer {
         let (scale, shift) = (&self.scale, self.shift.as_tensor());
         match mode {
             Mode::Training => {
-                let (output, statistics) = convolved.batch_norm_train(scale, shift, None, Activation::Elu, BATCH_NORM_EPS)?;
+                let (output, statistics) = convolved.batch_norm_train(
+                    scale,
+                    shift,
+                    None,
+                    Activation::Elu,
+                    BATCH_NORM_EPS,
+                )?;
                 self.track(&statistics)?;
                 Ok(output)
             }
             Mode::Evaluation => {
-                let (mean, variance) = (self.running_mean.as_tensor(), self.running_variance.as_tensor());
+                let (mean, variance) =
+                    (self.running_mean.as_tensor(), self.running_variance.as_tensor());
                 let statistics = FixedStatistics { mean, variance, eps: BATCH_NORM_EPS };
                 convolved.batch_norm_eval(scale, shift, statistics, None, Activation::Elu)
             }
@@ -79,8 +91,11 @@ impl Layer {
     fn track(&self, statistics: &BatchStatistics) -> Result<()> {
         let count = statistics.count as f64;
         let unbiased = (&statistics.variance.detach() * (count / (count - 1.0).max(1.0)))?;
-        for (running, new) in [(&self.running_mean, statistics.mean.detach()), (&self.running_variance, unbiased)] {
-            let mixed = ((running.as_tensor().detach() * (1.0 - RUNNING_MOMENTUM))? + (new * RUNNING_MOMENTUM)?)?;
+        for (running, new) in
+            [(&self.running_mean, statistics.mean.detach()), (&self.running_variance, unbiased)]
+        {
+            let mixed = ((running.as_tensor().detach() * (1.0 - RUNNING_MOMENTUM))?
+                + (new * RUNNING_MOMENTUM)?)?;
             running.set(&mixed)?;
         }
         Ok(())

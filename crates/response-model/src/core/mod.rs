@@ -38,7 +38,11 @@ pub struct Core {
 
 impl Core {
     /// A core with the variables in `vars`; missing ones are initialized randomly.
-    pub(crate) fn new(config: &CoreConfig, vars: &VarBuilder, rng: &mut ChaCha8Rng) -> Result<Self> {
+    pub(crate) fn new(
+        config: &CoreConfig,
+        vars: &VarBuilder,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Self> {
         let mut layers: Vec<Layer> = Vec::new();
         for (l, (&outputs, &side)) in config.channels.iter().zip(&config.kernels).enumerate() {
             let vars = vars.pp(format!("layer{l}"));
@@ -50,12 +54,14 @@ impl Core {
             let sizes = [inputs, outputs, side];
             let kernels = if l == 0 && config.start == KernelStart::Gabor {
                 let bank = start::gabor_bank(outputs, side, rng);
-                let start = || bank.chunks(side * side).flat_map(|filter| filter.repeat(inputs)).collect();
+                let start =
+                    || bank.chunks(side * side).flat_map(|filter| filter.repeat(inputs)).collect();
                 Kernels::Full(variable(&vars, "weight", &[outputs, inputs, side, side], start)?)
             } else {
                 Kernels::normal(sizes, l > 0 && config.depth_separable, &vars, rng)?
             };
-            let (stride, padding) = if l == 0 { (config.stride, config.padding()) } else { (1, side / 2) };
+            let (stride, padding) =
+                if l == 0 { (config.stride, config.padding()) } else { (1, side / 2) };
             layers.push(Layer::new(kernels, stride, padding, &vars)?);
         }
         Ok(Self { layers, config: config.clone() })
@@ -73,7 +79,11 @@ impl Core {
     /// kernels do not fit.
     pub(crate) fn extent(&self, pixels: usize) -> usize {
         let padded = pixels + 2 * self.config.padding();
-        if padded < self.config.kernels[0] { 0 } else { (padded - self.config.kernels[0]) / self.config.stride + 1 }
+        if padded < self.config.kernels[0] {
+            0
+        } else {
+            (padded - self.config.kernels[0]) / self.config.stride + 1
+        }
     }
 
     /// Features of `images` `[batch, 1, height, width]` with the batch statistics, which update the
@@ -93,7 +103,9 @@ impl Core {
         for layer in &self.layers {
             let output = match (self.config.kind, &outputs[..]) {
                 (_, []) => layer.forward(&images, mode)?,
-                (CoreKind::Stacked, [.., last]) | (CoreKind::Dense, [last]) => layer.forward(last, mode)?,
+                (CoreKind::Stacked, [.., last]) | (CoreKind::Dense, [last]) => {
+                    layer.forward(last, mode)?
+                }
                 (CoreKind::Dense, earlier) => layer.forward(&concatenated(earlier)?, mode)?,
             };
             outputs.push(output);
@@ -126,7 +138,8 @@ impl Core {
 
 impl ModuleT for Core {
     fn forward_t(&self, images: &Tensor, train: bool) -> Result<Tensor> {
-        self.forward(images, if train { Mode::Training } else { Mode::Evaluation }, Precision::F32)?.tensor()
+        self.forward(images, if train { Mode::Training } else { Mode::Evaluation }, Precision::F32)?
+            .tensor()
     }
 }
 

@@ -12,12 +12,17 @@ pub(super) fn penalty(layers: &[&Kernels], config: &CoreConfig) -> Result<Tensor
     let mut penalty = (roughness(layers[0].spatial())? * config.smoothness)?;
     for kernels in &layers[1..] {
         let (grouped, weights) = match kernels {
-            Kernels::Full(weight) => ((weight.sqr()?.sum((2, 3))? + 1e-12)?.sqrt()?.sum_all()?, vec![weight]),
-            Kernels::Separable { planes, mixture } => (mixture.abs()?.sum_all()?, vec![planes, mixture]),
+            Kernels::Full(weight) => {
+                ((weight.sqr()?.sum((2, 3))? + 1e-12)?.sqrt()?.sum_all()?, vec![weight])
+            }
+            Kernels::Separable { planes, mixture } => {
+                (mixture.abs()?.sum_all()?, vec![planes, mixture])
+            }
         };
         let mixing = *weights.last().expect("one or two");
         if config.group_sparsity > 0.0 {
-            penalty = (penalty + ((grouped / mixing.sqr()?.sum_all()?.sqrt()?)? * config.group_sparsity)?)?;
+            penalty = (penalty
+                + ((grouped / mixing.sqr()?.sum_all()?.sqrt()?)? * config.group_sparsity)?)?;
         }
         if config.l2 > 0.0 {
             for weight in weights {
@@ -31,7 +36,8 @@ pub(super) fn penalty(layers: &[&Kernels], config: &CoreConfig) -> Result<Tensor
 /// Squared norm of the Laplacian of `kernels` `[outputs, planes, side, side]`, divided by their
 /// squared norm.
 fn roughness(kernels: &Tensor) -> Result<Tensor> {
-    let laplacian = Tensor::new(&[[0f32, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]], kernels.device())?;
+    let laplacian =
+        Tensor::new(&[[0f32, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]], kernels.device())?;
     let geometry = Conv2dGeometry { padding: 1, ..Default::default() };
     let (outputs, planes, rows, columns) = kernels.dims4()?;
     let kernels = &kernels.reshape((outputs * planes, 1, rows, columns))?;

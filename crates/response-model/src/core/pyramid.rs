@@ -21,7 +21,12 @@ pub(crate) struct Level {
 
 impl Pyramid {
     /// Averages `features` of images with `[height, width]` pixels over blocks of 2, 4, ... pixels.
-    pub(crate) fn new(features: FeatureMap, levels: usize, core: &CoreConfig, image: [usize; 2]) -> Result<Self> {
+    pub(crate) fn new(
+        features: FeatureMap,
+        levels: usize,
+        core: &CoreConfig,
+        image: [usize; 2],
+    ) -> Result<Self> {
         let mut pyramid: Vec<Level> = Vec::with_capacity(levels);
         let mut features = features;
         for l in 0..levels {
@@ -30,7 +35,10 @@ impl Pyramid {
             }
             let (_, _, height, width) = features.values()?.dims4()?;
             let axis = |pixels: usize, cells: usize| from_image(core, pixels, cells << l);
-            pyramid.push(Level { from_image: [axis(image[1], width), axis(image[0], height)], features: features.clone() });
+            pyramid.push(Level {
+                from_image: [axis(image[1], width), axis(image[0], height)],
+                features: features.clone(),
+            });
         }
         Ok(Self { levels: pyramid })
     }
@@ -68,7 +76,13 @@ mod tests {
     #[test]
     fn positions_on_the_image_meet_the_kernels_centers() {
         for (stride, pad_input) in [(1, true), (2, true), (1, false), (2, false), (3, true)] {
-            let core = CoreConfig { kernels: vec![5], channels: vec![1], stride, pad_input, ..CoreConfig::default() };
+            let core = CoreConfig {
+                kernels: vec![5],
+                channels: vec![1],
+                stride,
+                pad_input,
+                ..CoreConfig::default()
+            };
             let (pixels, padding) = (30usize, core.padding());
             let cells = (pixels + 2 * padding - 5) / stride + 1;
             let [scale, offset] = from_image(&core, pixels, cells);
@@ -77,7 +91,10 @@ mod tests {
                 let pixel = (cell * stride + 2) as f64 - padding as f64;
                 let on_image = (pixel + 0.5) / pixels as f64 * 2.0 - 1.0;
                 let expected = (cell as f64 + 0.5) / cells as f64 * 2.0 - 1.0;
-                assert!((scale * on_image + offset - expected).abs() < 1e-12, "stride {stride}, cell {cell}");
+                assert!(
+                    (scale * on_image + offset - expected).abs() < 1e-12,
+                    "stride {stride}, cell {cell}"
+                );
             }
         }
     }

@@ -38,9 +38,12 @@ fn gabor(side: usize, frequency: f64, angle: f64, phase: f64) -> Vec<f32> {
     let sigma = (WIDTH / frequency).min(side as f64 / 4.0);
     let (sin, cos) = angle.sin_cos();
     let pixels = (0..side * side).map(|i| ((i % side) as f64 - half, (i / side) as f64 - half));
-    let envelope: Vec<f64> = pixels.clone().map(|(x, y)| (-(x * x + y * y) / (2.0 * sigma * sigma)).exp()).collect();
-    let wave: Vec<f64> = pixels.map(|(x, y)| (TAU * frequency * (x * cos + y * sin) + phase).cos()).collect();
-    let offset = envelope.iter().zip(&wave).map(|(e, w)| e * w).sum::<f64>() / envelope.iter().sum::<f64>();
+    let envelope: Vec<f64> =
+        pixels.clone().map(|(x, y)| (-(x * x + y * y) / (2.0 * sigma * sigma)).exp()).collect();
+    let wave: Vec<f64> =
+        pixels.map(|(x, y)| (TAU * frequency * (x * cos + y * sin) + phase).cos()).collect();
+    let offset =
+        envelope.iter().zip(&wave).map(|(e, w)| e * w).sum::<f64>() / envelope.iter().sum::<f64>();
     let filter: Vec<f64> = envelope.iter().zip(&wave).map(|(e, w)| e * (w - offset)).collect();
     let norm = filter.iter().map(|v| v * v).sum::<f64>().sqrt();
     filter.iter().map(|v| (v / norm) as f32).collect()
@@ -57,10 +60,14 @@ mod tests {
         let filters: Vec<&[f32]> = bank.chunks(169).collect();
         let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
         for filter in &filters {
-            assert!((dot(filter, filter) - 1.0).abs() < 1e-5 && filter.iter().sum::<f32>().abs() < 1e-4);
+            assert!(
+                (dot(filter, filter) - 1.0).abs() < 1e-5 && filter.iter().sum::<f32>().abs() < 1e-4
+            );
         }
         for four in filters.chunks(4) {
-            assert!(dot(four[0], four[1]).abs() < 1e-4 && (dot(four[0], four[2]) + 1.0).abs() < 1e-4);
+            assert!(
+                dot(four[0], four[1]).abs() < 1e-4 && (dot(four[0], four[2]) + 1.0).abs() < 1e-4
+            );
         }
         assert!(dot(filters[0], filters[4]).abs() < 0.9);
     }

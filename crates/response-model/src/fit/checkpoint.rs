@@ -45,14 +45,20 @@ pub(super) struct Checkpoint {
 
 /// The identity of the fit that a checkpoint belongs to.
 pub(super) fn identity(scans: &[&Scan], config: &Config, seed: u64) -> Identity {
-    let settings = Settings { format: FORMAT, config, scans: scans.iter().map(|scan| scan.name()).collect() };
+    let settings =
+        Settings { format: FORMAT, config, scans: scans.iter().map(|scan| scan.name()).collect() };
     let contents = scans.iter().enumerate().map(|(s, scan)| (format!("scan {s}"), content(scan)));
-    contents.fold(Identity::new(&settings, seed), |identity, (name, hash)| identity.input(name, hash))
+    contents
+        .fold(Identity::new(&settings, seed), |identity, (name, hash)| identity.input(name, hash))
 }
 
 impl Checkpoint {
     /// Reads the checkpoint at `path`, if it exists, for the model with `variables`.
-    pub(super) fn read(path: &Path, identity: &Identity, variables: &Variables) -> Result<Option<Self>> {
+    pub(super) fn read(
+        path: &Path,
+        identity: &Identity,
+        variables: &Variables,
+    ) -> Result<Option<Self>> {
         if !path.exists() {
             return Ok(None);
         }
@@ -83,12 +89,27 @@ impl Checkpoint {
     /// Writes the checkpoint to `path` atomically.
     pub(super) fn write(&self, path: &Path, identity: &Identity) -> Result<()> {
         let mut tensors = BTreeMap::new();
-        for (prefix, state) in [(CURRENT, &self.current), (AVERAGE, &self.average), (BEST, &self.best), (ADAM, &self.adam)] {
-            tensors.extend(state.iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor.clone())));
+        for (prefix, state) in [
+            (CURRENT, &self.current),
+            (AVERAGE, &self.average),
+            (BEST, &self.best),
+            (ADAM, &self.adam),
+        ] {
+            tensors.extend(
+                state.iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor.clone())),
+            );
         }
         let s = &self.schedule;
         let finished = f64::from(u8::from(s.finished));
-        let schedule = [s.epochs as f64, s.steps as f64, s.learning_rate, s.best, s.since_best as f64, s.decays as f64, finished];
+        let schedule = [
+            s.epochs as f64,
+            s.steps as f64,
+            s.learning_rate,
+            s.best,
+            s.since_best as f64,
+            s.decays as f64,
+            finished,
+        ];
         tensors.insert(SCHEDULE.to_owned(), Tensor::new(&schedule, &Device::Cpu)?);
         Ok(archive::write(path, identity, tensors)?)
     }
@@ -100,7 +121,12 @@ fn content(scan: &Scan) -> Hash {
     scan.stimuli().ids().iter().for_each(|id| hasher.update(&id.to_u64().to_le_bytes()));
     scan.trial_image().iter().for_each(|image| hasher.update(&(*image as u64).to_le_bytes()));
     scan.tiers().iter().for_each(|tier| hasher.update(&[*tier as u8]));
-    let arrays = [Some(scan.responses()), scan.behavior(), scan.pupil_center(), scan.neurons().coordinates()];
+    let arrays = [
+        Some(scan.responses()),
+        scan.behavior(),
+        scan.pupil_center(),
+        scan.neurons().coordinates(),
+    ];
     for array in arrays {
         hasher.update(&array.map_or(0, |array| 1 + array.ncols() as u64).to_le_bytes());
         array.into_iter().flatten().for_each(|value| hasher.update(&value.to_le_bytes()));

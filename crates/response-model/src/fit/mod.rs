@@ -31,9 +31,10 @@ use trainer::Trainer;
 /// validation tier of another scan ([`FitEvent::LeftOut`] counts these). The validation tier
 /// decides when to stop, and gives v_a. The result depends only on the scans, the configuration and
 /// the seed, not on the number of threads or, if [`FitOptions::checkpoint`] names a file, on
-/// interruptions. That file is written after every epoch. A later call with the same scans, configuration and seed
-/// resumes from it, and a call after the last epoch returns the fitted model at once. Receptive fields
-/// are located on the CPU, whatever the device, and files do not depend on it.
+/// interruptions. That file is written after every epoch. A later call with the same scans,
+/// configuration and seed resumes from it, and a call after the last epoch returns the fitted model
+/// at once. Receptive fields are located on the CPU, whatever the device, and files do not depend
+/// on it.
 ///
 /// # Errors
 /// Returns [`Error::NoScans`]; [`Error::Configuration`]; [`Error::ImageSize`],
@@ -67,12 +68,15 @@ pub fn fit(scans: &[&Scan], config: &Config, mut options: FitOptions) -> Result<
 
     let positions = locate(scans, &presentations, &image, &normalizations, &config.loss, observe)?;
     let mut descriptions = Vec::with_capacity(scans.len());
-    for (((scan, trials), normalization), positions) in scans.iter().zip(training.trials()).zip(normalizations).zip(positions) {
+    for (((scan, trials), normalization), positions) in
+        scans.iter().zip(training.trials()).zip(normalizations).zip(positions)
+    {
         descriptions.push(describe(scan, trials, normalization, positions, config)?);
     }
     let model = ResponseModel::new(config.clone(), image, descriptions, seed, &device)?;
     let identity = checkpoint::identity(scans, config, seed);
-    Trainer::new(model, scans, presentations, seed)?.run(checkpoint.map(|path| (path, identity)), observe)
+    Trainer::new(model, scans, presentations, seed)?
+        .run(checkpoint.map(|path| (path, identity)), observe)
 }
 
 fn describe(
@@ -90,7 +94,8 @@ fn describe(
     };
     let zero_share = |n: usize| {
         let limit = config.loss.zero_threshold as f32 * normalization.response_std[n];
-        trials.iter().filter(|&&t| scan.responses()[(t, n)] <= limit).count() as f32 / trials.len() as f32
+        trials.iter().filter(|&&t| scan.responses()[(t, n)] <= limit).count() as f32
+            / trials.len() as f32
     };
     let zero_shares = (0..normalization.varies.len()).map(zero_share).collect();
     Ok(ScanDescription { name, normalization, positions, coordinates, zero_shares })
@@ -103,12 +108,23 @@ fn check_together(scans: &[&Scan]) -> Result<()> {
         let (found_height, found_width) = (scan.stimuli().height(), scan.stimuli().width());
         if (found_height, found_width) != (expected_height, expected_width) {
             let scan = scan.name().to_owned();
-            return Err(Error::ImageSize { scan, expected_height, expected_width, found_height, found_width });
+            return Err(Error::ImageSize {
+                scan,
+                expected_height,
+                expected_width,
+                found_height,
+                found_width,
+            });
         }
         let found = scan.trials_in(Tier::Validation).len();
         if found < 3 {
             let scan = scan.name().to_owned();
-            return Err(Error::TooFewTrials { scan, tier: Tier::Validation.name(), found, expected: 3 });
+            return Err(Error::TooFewTrials {
+                scan,
+                tier: Tier::Validation.name(),
+                found,
+                expected: 3,
+            });
         }
     }
     Ok(())
@@ -158,7 +174,9 @@ fn locate(
 ) -> Result<Vec<Vec<f32>>> {
     let _entered = tracing::info_span!("locate").entered();
     let all: Vec<&Presentation> = presentations.training().iter().collect();
-    let maps = ContrastMaps::new(all.chunks(64).map(|chunk| presentations.image_batch(chunk, image, &Device::Cpu)))?;
+    let maps = ContrastMaps::new(
+        all.chunks(64).map(|chunk| presentations.image_batch(chunk, image, &Device::Cpu)),
+    )?;
     let mut positions = Vec::with_capacity(scans.len());
     for (s, (scan, by)) in scans.iter().zip(normalizations).enumerate() {
         let mut shown = Vec::new();

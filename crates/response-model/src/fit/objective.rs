@@ -24,11 +24,19 @@ pub(super) struct Objective<'a> {
 }
 
 impl<'a> Objective<'a> {
-    pub(super) fn new(model: &ResponseModel, scans: &'a [&'a Scan], presentations: Presentations<'a>, seed: u64) -> Result<Self> {
+    pub(super) fn new(
+        model: &ResponseModel,
+        scans: &'a [&'a Scan],
+        presentations: Presentations<'a>,
+        seed: u64,
+    ) -> Result<Self> {
         let mut training_pupils = Vec::with_capacity(scans.len());
-        for ((scan, trials), part) in scans.iter().zip(presentations.training_trials().trials()).zip(&model.scans) {
+        for ((scan, trials), part) in
+            scans.iter().zip(presentations.training_trials().trials()).zip(&model.scans)
+        {
             let trials: Vec<Option<usize>> = trials.iter().copied().map(Some).collect();
-            let Covariates { pupil, .. } = covariates(scan, &trials, &part.normalization, model.device())?;
+            let Covariates { pupil, .. } =
+                covariates(scan, &trials, &part.normalization, model.device())?;
             training_pupils.push(part.head.shifter.as_ref().and(pupil));
         }
         Ok(Self { scans, presentations, training_pupils, seed })
@@ -55,30 +63,47 @@ impl<'a> Objective<'a> {
     /// Mean over neurons and trials of the loss of `model` with all penalties, on one of the
     /// `batches` batches of an epoch. `step` counts the steps of the fit, each with its own random
     /// draws.
-    pub(super) fn loss(&self, model: &ResponseModel, batch: &[&Presentation], batches: usize, step: usize) -> Result<Tensor> {
+    pub(super) fn loss(
+        &self,
+        model: &ResponseModel,
+        batch: &[&Presentation],
+        batches: usize,
+        step: usize,
+    ) -> Result<Tensor> {
         let config = &model.config;
         let images = self.presentations.image_batch(batch, &model.image, model.device())?;
-        let pyramid = model.scales(model.core.train(&images, model.config.optimization.precision)?)?;
+        let pyramid =
+            model.scales(model.core.train(&images, model.config.optimization.precision)?)?;
         let neurons: usize = model.scans.iter().map(|part| part.normalization.varies.len()).sum();
         let mut total = model.core.penalty()?;
         let (mut readings, mut own) = (Vec::new(), Vec::new());
         for (s, part) in model.scans.iter().enumerate() {
             let head = &part.head;
-            total = (total + (head.readout.absolute_weights()? * (config.readout.l1 / neurons as f64))?)?;
+            total = (total
+                + (head.readout.absolute_weights()? * (config.readout.l1 / neurons as f64))?)?;
             if let Some(modulator) = &head.modulator {
-                total = (total + (modulator.squared_weights()? * (config.modulator.l2 / neurons as f64))?)?;
+                total = (total
+                    + (modulator.squared_weights()? * (config.modulator.l2 / neurons as f64))?)?;
             }
             // The expected number of this scan's trials per batch, so that every trial has the same
             // weight.
-            let trials = self.presentations.training_trials().trials()[s].len() as f64 / batches as f64;
+            let trials =
+                self.presentations.training_trials().trials()[s].len() as f64 / batches as f64;
             let weight = (1.0 / (trials * neurons as f64)) as f32;
-            let Some(batch) = self.presentations.scan_batch(s, batch, model, weight)? else { continue };
+            let Some(batch) = self.presentations.scan_batch(s, batch, model, weight)? else {
+                continue;
+            };
             let shift = match (&head.shifter, &batch.covariates.pupil, &self.training_pupils[s]) {
                 (Some(shifter), Some(pupil), Some(all)) => Some(shifter.train(pupil, all)?),
                 _ => None,
             };
             let draw = match head.readout.draws() {
-                true => Some(self.draw(s, step, [images.dim(0)?, part.normalization.varies.len()], model.device())?),
+                true => Some(self.draw(
+                    s,
+                    step,
+                    [images.dim(0)?, part.normalization.varies.len()],
+                    model.device(),
+                )?),
                 false => None,
             };
             readings.push(Reading { readout: &head.readout, moves: Moves { shift, draw } });
@@ -94,10 +119,17 @@ impl<'a> Objective<'a> {
 
     /// Standard normal numbers `[batch, neurons, 2]` of a step, for the readout of scan number
     /// `scan`.
-    fn draw(&self, scan: usize, step: usize, [batch, neurons]: [usize; 2], device: &Device) -> Result<Tensor> {
+    fn draw(
+        &self,
+        scan: usize,
+        step: usize,
+        [batch, neurons]: [usize; 2],
+        device: &Device,
+    ) -> Result<Tensor> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ (scan as u64 + 1));
         rng.set_stream(FIRST_DRAW_STREAM + step as u64);
-        let numbers: Vec<f32> = (0..batch * neurons * 2).map(|_| rng.sample(StandardNormal)).collect();
+        let numbers: Vec<f32> =
+            (0..batch * neurons * 2).map(|_| rng.sample(StandardNormal)).collect();
         Ok(Tensor::from_vec(numbers, (batch, neurons, 2), device)?)
     }
 }
@@ -106,8 +138,8 @@ impl<'a> Objective<'a> {
 mod tests {
     use super::*;
     use crate::config::{
-        Config, CoreConfig, CoreKind, CoreOutput, GainPlacement, KernelStart, LossKind, OutputConfig, OutputKind, PositionSource,
-        ReadoutConfig, ReadoutKind, ShifterKind,
+        Config, CoreConfig, CoreKind, CoreOutput, GainPlacement, KernelStart, LossKind,
+        OutputConfig, OutputKind, PositionSource, ReadoutConfig, ReadoutKind, ShifterKind,
     };
     use crate::head::ScanDescription;
     use crate::normalization::{ImageNormalization, ScanNormalization};
@@ -118,7 +150,8 @@ mod tests {
     fn scan(name: &str, neurons: usize, rng: &mut ChaCha8Rng) -> Scan {
         let (images, height, width) = (12, 10, 14);
         let pixels = (0..images * height * width).map(|_| rng.random::<f32>()).collect();
-        let mut uniform = |columns| Array2::from_shape_fn((images, columns), |_| rng.random_range(0.1..2.0f32));
+        let mut uniform =
+            |columns| Array2::from_shape_fn((images, columns), |_| rng.random_range(0.1..2.0f32));
         Scan::new(ScanParts {
             name: name.to_owned(),
             responses: uniform(neurons),
@@ -127,7 +160,9 @@ mod tests {
             stimuli: StimulusSet::new(height, width, pixels).unwrap(),
             image_labels: None,
             trial_image: (0..images).collect(),
-            tiers: (0..images).map(|t| if t < 8 { Tier::Train } else { Tier::Validation }).collect(),
+            tiers: (0..images)
+                .map(|t| if t < 8 { Tier::Train } else { Tier::Validation })
+                .collect(),
             neurons: Neurons::unnamed(neurons),
             trial_idx: None,
             origin: Origin::default(),
@@ -146,7 +181,11 @@ mod tests {
             l2: 0.1,
             ..Default::default()
         };
-        Config { core, readout: ReadoutConfig { levels: 3, l1: 0.01, ..Default::default() }, ..Config::default() }
+        Config {
+            core,
+            readout: ReadoutConfig { levels: 3, l1: 0.01, ..Default::default() },
+            ..Config::default()
+        }
     }
 
     /// Compares the gradient of the whole loss, including penalties, with central differences in
@@ -159,8 +198,11 @@ mod tests {
         let presentations = Presentations::new(&scans).unwrap();
         let image = ImageNormalization::of(10, 14, presentations.training_images());
         let describe = |scan: &&Scan| {
-            let normalization = ScanNormalization::of(scan, &scan.trials_in(Tier::Train), &config.loss).unwrap();
-            let numbers = |by: f32| (0..2 * normalization.varies.len()).map(|i| by * i as f32 - 0.31).collect();
+            let normalization =
+                ScanNormalization::of(scan, &scan.trials_in(Tier::Train), &config.loss).unwrap();
+            let numbers = |by: f32| {
+                (0..2 * normalization.varies.len()).map(|i| by * i as f32 - 0.31).collect()
+            };
             ScanDescription {
                 name: scan.name().to_owned(),
                 positions: numbers(0.13),
@@ -170,7 +212,8 @@ mod tests {
             }
         };
         let descriptions = scans.iter().map(describe).collect();
-        let model = ResponseModel::new(config.clone(), image, descriptions, 1, &Device::Cpu).unwrap();
+        let model =
+            ResponseModel::new(config.clone(), image, descriptions, 1, &Device::Cpu).unwrap();
         let objective = Objective::new(&model, &scans, presentations, 1).unwrap();
         // Away from zero, where the penalty on absolute weights has a kink.
         for (name, var) in &model.variables {
@@ -232,7 +275,8 @@ mod tests {
             (CoreKind::Stacked, true, CoreOutput::Last, true),
         ] {
             let mut config = small();
-            config.core = CoreConfig { kind, depth_separable, output, pad_input, stride: 1, ..config.core };
+            config.core =
+                CoreConfig { kind, depth_separable, output, pad_input, stride: 1, ..config.core };
             check_gradient(config);
         }
     }

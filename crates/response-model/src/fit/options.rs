@@ -23,8 +23,8 @@ pub struct FitOptions<'a> {
     pub device: Device,
     /// Seed of all random streams.
     pub seed: u64,
-    /// The file from which an interrupted [`fit`](crate::fit) resumes, or the folder of such files for
-    /// [`CrossFitted::fit`](crate::CrossFitted::fit).
+    /// The file from which an interrupted [`fit`](crate::fit) resumes, or the folder of such files
+    /// for [`CrossFitted::fit`](crate::CrossFitted::fit).
     pub checkpoint: Option<&'a Path>,
     /// Receives the events of the fit.
     pub observer: Option<&'a mut dyn FnMut(FitEvent)>,

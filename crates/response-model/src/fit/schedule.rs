@@ -16,6 +16,14 @@ pub(super) struct Schedule {
 impl Schedule {
     /// The progress before the first step.
     pub(super) fn start(learning_rate: f64) -> Self {
-        Self { epochs: 0, steps: 0, learning_rate, best: f64::NEG_INFINITY, since_best: 0, decays: 0, finished: false }
+        Self {
+            epochs: 0,
+            steps: 0,
+            learning_rate,
+            best: f64::NEG_INFINITY,
+            since_best: 0,
+            decays: 0,
+            finished: false,
+        }
     }
 }

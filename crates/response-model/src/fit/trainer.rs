@@ -38,12 +38,18 @@ pub(super) struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    pub(super) fn new(model: ResponseModel, scans: &'a [&'a Scan], presentations: Presentations<'a>, seed: u64) -> Result<Self> {
+    pub(super) fn new(
+        model: ResponseModel,
+        scans: &'a [&'a Scan],
+        presentations: Presentations<'a>,
+        seed: u64,
+    ) -> Result<Self> {
         let objective = Objective::new(&model, scans, presentations, seed)?;
         let schedule = Schedule::start(model.config.optimization.learning_rate);
         // Running statistics are variables too, but they get no gradient, so the optimizer does not
         // change them.
-        let adam = Adam::named(model.variables.clone().into_iter().collect(), schedule.learning_rate);
+        let adam =
+            Adam::named(model.variables.clone().into_iter().collect(), schedule.learning_rate);
         let average = state(&model.variables)?;
         Ok(Self { best: state(&model.variables)?, average, model, objective, adam, schedule, seed })
     }
@@ -70,7 +76,10 @@ impl<'a> Trainer<'a> {
         for (s, scan) in self.objective.scans().iter().enumerate() {
             self.model.scans[s].v_a = self.model.tier_correlation(s, scan, Tier::Validation)?;
         }
-        observe(FitEvent::Finished { epochs: self.schedule.epochs, validation_correlation: self.schedule.best });
+        observe(FitEvent::Finished {
+            epochs: self.schedule.epochs,
+            validation_correlation: self.schedule.best,
+        });
         Ok(self.model)
     }
 
@@ -86,7 +95,8 @@ impl<'a> Trainer<'a> {
         let total = order.len().div_ceil(config.batch_images);
         let (mut train_loss, learning_rate) = (0.0, self.schedule.learning_rate);
         for done in 0..total {
-            let batch = order[done * order.len() / total..(done + 1) * order.len() / total].to_vec();
+            let batch =
+                order[done * order.len() / total..(done + 1) * order.len() / total].to_vec();
             let loss = self.step(&batch, total)?;
             if !loss.is_finite() {
                 return Err(Error::Diverged { epoch, step: done, loss, learning_rate });
@@ -113,14 +123,26 @@ impl<'a> Trainer<'a> {
         self.schedule.epochs += 1;
         tracing::debug!(epoch, train_loss, validation_correlation, learning_rate);
         let (max_epochs, seconds) = (config.max_epochs, started.elapsed().as_secs_f64());
-        observe(FitEvent::Epoch { epoch, max_epochs, train_loss, validation_correlation, learning_rate, best, seconds });
+        observe(FitEvent::Epoch {
+            epoch,
+            max_epochs,
+            train_loss,
+            validation_correlation,
+            learning_rate,
+            best,
+            seconds,
+        });
         if self.schedule.since_best >= config.patience {
             self.plateau(&config, observe)?;
         }
         Ok(())
     }
 
-    fn plateau(&mut self, config: &OptimizationConfig, observe: &mut dyn FnMut(FitEvent)) -> Result<()> {
+    fn plateau(
+        &mut self,
+        config: &OptimizationConfig,
+        observe: &mut dyn FnMut(FitEvent),
+    ) -> Result<()> {
         if self.schedule.decays == config.decays {
             self.schedule.finished = true;
             return Ok(());
@@ -192,12 +214,17 @@ impl<'a> Trainer<'a> {
         let mut predicted: Vec<Vec<(usize, Vec<f32>)>> = vec![Vec::new(); scans.len()];
         let all: Vec<&Presentation> = presentations.validation().iter().collect();
         for chunk in all.chunks(64) {
-            let pyramid = self.model.pyramid(&presentations.image_batch(chunk, &self.model.image, self.model.device())?)?;
+            let pyramid = self.model.pyramid(&presentations.image_batch(
+                chunk,
+                &self.model.image,
+                self.model.device(),
+            )?)?;
             let (mut readings, mut own) = (Vec::new(), Vec::new());
             for (s, part) in self.model.scans.iter().enumerate() {
                 let trials: Vec<Option<usize>> = chunk.iter().map(|p| p.trials[s]).collect();
                 if trials.iter().any(Option::is_some) {
-                    let covariates = covariates(scans[s], &trials, &part.normalization, self.model.device())?;
+                    let covariates =
+                        covariates(scans[s], &trials, &part.normalization, self.model.device())?;
                     readings.push(part.head.reading(part.head.shift(&covariates)?));
                     own.push((s, trials, covariates));
                 }
@@ -213,7 +240,9 @@ impl<'a> Trainer<'a> {
             let by = &self.model.scans[s].normalization;
             for n in (0..by.varies.len()).filter(|&n| by.varies[n]) {
                 let observed = scans[s].responses().column(n);
-                let pairs = rows.iter().map(|(trial, rates)| (f64::from(rates[n]), f64::from(observed[*trial])));
+                let pairs = rows
+                    .iter()
+                    .map(|(trial, rates)| (f64::from(rates[n]), f64::from(observed[*trial])));
                 sum += correlation(pairs).unwrap_or(0.0);
                 neurons += 1;
             }
@@ -235,7 +264,10 @@ impl<'a> Trainer<'a> {
         let Checkpoint { schedule, current, average, best, adam } = found;
         restore(&self.model.variables, &current)?;
         let here = |state: State| -> Result<State> {
-            state.into_iter().map(|(name, tensor)| Ok((name, tensor.to_device(self.model.device())?))).collect()
+            state
+                .into_iter()
+                .map(|(name, tensor)| Ok((name, tensor.to_device(self.model.device())?)))
+                .collect()
         };
         let (average, best) = (here(average)?, here(best)?);
         (self.schedule, self.average, self.best) = (schedule, average, best);

@@ -39,14 +39,19 @@ pub(super) fn of(stimuli: &StimulusSet) -> Result<Features> {
     let (height, width) = (stimuli.height(), stimuli.width());
     let pixels = stimuli.pixels();
     let mean = pixels.iter().map(|p| f64::from(*p)).sum::<f64>() / pixels.len() as f64;
-    let variance = pixels.iter().map(|p| (f64::from(*p) - mean).powi(2)).sum::<f64>() / pixels.len() as f64;
+    let variance =
+        pixels.iter().map(|p| (f64::from(*p) - mean).powi(2)).sum::<f64>() / pixels.len() as f64;
     let std = if variance > 0.0 { variance.sqrt() } else { 1.0 };
     let first = bank(&WAVELENGTHS, ORIENTATIONS, SIDE)?;
     let second = bank(&[SECOND_WAVELENGTH], SECOND_ORIENTATIONS, SECOND_SIDE)?;
     let mut features = Features::empty(stimuli.ids());
     for part in pixels.chunks(BATCH * height * width) {
         let images: Vec<f32> = part.iter().map(|p| ((f64::from(*p) - mean) / std) as f32).collect();
-        let mut image = Tensor::from_vec(images, (part.len() / (height * width), 1, height, width), &Device::Cpu)?;
+        let mut image = Tensor::from_vec(
+            images,
+            (part.len() / (height * width), 1, height, width),
+            &Device::Cpu,
+        )?;
         let (mut moduli, mut phases, mut again) = (Vec::new(), Vec::new(), Vec::new());
         features.add_image_wide(&image, LUMINANCE)?;
         for octave in 0..OCTAVES {
@@ -69,7 +74,12 @@ pub(super) fn of(stimuli: &StimulusSet) -> Result<Features> {
                 let (count, channels, rows, columns) = modulus.dims4()?;
                 let planes = modulus.reshape((count * channels, 1, rows, columns))?;
                 let of_moduli = self::modulus(&convolved(&planes, &second)?)?;
-                again.push(of_moduli.reshape((count, channels * SECOND_ORIENTATIONS, rows, columns))?);
+                again.push(of_moduli.reshape((
+                    count,
+                    channels * SECOND_ORIENTATIONS,
+                    rows,
+                    columns,
+                ))?);
             }
         }
         features.add(0, &moduli, FIRST, Scale::Logarithm)?;
@@ -82,18 +92,19 @@ pub(super) fn of(stimuli: &StimulusSet) -> Result<Features> {
 /// Root of the sum of squares of neighboring channels, the two phases of a filter.
 fn modulus(filtered: &Tensor) -> Result<Tensor> {
     let (count, channels, rows, columns) = filtered.dims4()?;
-    Ok(filtered.sqr()?.reshape((count, channels / 2, 2, rows * columns))?.sum(2)?.sqrt()?.reshape((
-        count,
-        channels / 2,
-        rows,
-        columns,
-    ))?)
+    Ok(filtered
+        .sqr()?
+        .reshape((count, channels / 2, 2, rows * columns))?
+        .sum(2)?
+        .sqrt()?
+        .reshape((count, channels / 2, rows, columns))?)
 }
 
 /// Convolves `planes` `[count, 1, rows, columns]` with all filters; border pixels are repeated.
 fn convolved(planes: &Tensor, filters: &Tensor) -> Result<Tensor> {
     let reach = filters.dim(3)? / 2;
-    let padded = planes.pad_with_same(3, reach, reach)?.pad_with_same(2, reach, reach)?.contiguous()?;
+    let padded =
+        planes.pad_with_same(3, reach, reach)?.pad_with_same(2, reach, reach)?.contiguous()?;
     Ok(conv2d(&padded, filters, Conv2dGeometry::default())?)
 }
 
@@ -107,12 +118,18 @@ fn bank(wavelengths: &[f64], orientations: usize, side: usize) -> Result<Tensor>
                 let (sin, cos) = (PI * orientation as f64 / orientations as f64).sin_cos();
                 let sigma = WIDTH * wavelength;
                 let pixel = |i: usize| ((i % side) as f64 - half, (i / side) as f64 - half);
-                let envelope: Vec<f64> =
-                    (0..side * side).map(pixel).map(|(x, y)| (-(x * x + y * y) / (2.0 * sigma * sigma)).exp()).collect();
-                let wave: Vec<f64> =
-                    (0..side * side).map(pixel).map(|(x, y)| (TAU * (x * cos + y * sin) / wavelength + phase).cos()).collect();
-                let offset = envelope.iter().zip(&wave).map(|(e, w)| e * w).sum::<f64>() / envelope.iter().sum::<f64>();
-                let filter: Vec<f64> = envelope.iter().zip(&wave).map(|(e, w)| e * (w - offset)).collect();
+                let envelope: Vec<f64> = (0..side * side)
+                    .map(pixel)
+                    .map(|(x, y)| (-(x * x + y * y) / (2.0 * sigma * sigma)).exp())
+                    .collect();
+                let wave: Vec<f64> = (0..side * side)
+                    .map(pixel)
+                    .map(|(x, y)| (TAU * (x * cos + y * sin) / wavelength + phase).cos())
+                    .collect();
+                let offset = envelope.iter().zip(&wave).map(|(e, w)| e * w).sum::<f64>()
+                    / envelope.iter().sum::<f64>();
+                let filter: Vec<f64> =
+                    envelope.iter().zip(&wave).map(|(e, w)| e * (w - offset)).collect();
                 let norm = filter.iter().map(|v| v * v).sum::<f64>().sqrt();
                 bank.extend(filter.iter().map(|v| (v / norm) as f32));
             }
@@ -128,19 +145,28 @@ mod tests {
 
     #[test]
     fn filters_have_unit_norm_and_no_mean() {
-        for filter in bank(&WAVELENGTHS, ORIENTATIONS, SIDE).unwrap().flatten_from(1).unwrap().to_vec2::<f32>().unwrap() {
-            let (sum, square) = filter.iter().fold((0.0, 0.0), |(sum, square), v| (sum + v, square + v * v));
+        for filter in bank(&WAVELENGTHS, ORIENTATIONS, SIDE)
+            .unwrap()
+            .flatten_from(1)
+            .unwrap()
+            .to_vec2::<f32>()
+            .unwrap()
+        {
+            let (sum, square) =
+                filter.iter().fold((0.0, 0.0), |(sum, square), v| (sum + v, square + v * v));
             assert!(sum.abs() < 1e-4 && (square - 1.0).abs() < 1e-5, "{sum} {square}");
         }
     }
 
     #[test]
     fn the_modulus_of_a_grating_does_not_depend_on_its_phase() {
-        let grating =
-            |phase: f64| -> Vec<f32> { (0..32 * 32).map(|i| (TAU * (i % 32) as f64 / 4.0 + phase).cos() as f32).collect() };
+        let grating = |phase: f64| -> Vec<f32> {
+            (0..32 * 32).map(|i| (TAU * (i % 32) as f64 / 4.0 + phase).cos() as f32).collect()
+        };
         let centre = |phase: f64| {
             let image = Tensor::from_vec(grating(phase), (1, 1, 32, 32), &Device::Cpu).unwrap();
-            let found = modulus(&convolved(&image, &bank(&[4.0], 1, SIDE).unwrap()).unwrap()).unwrap();
+            let found =
+                modulus(&convolved(&image, &bank(&[4.0], 1, SIDE).unwrap()).unwrap()).unwrap();
             found.flatten_all().unwrap().to_vec1::<f32>().unwrap()[16 * 32 + 16]
         };
         let (a, b) = (centre(0.0), centre(0.9));

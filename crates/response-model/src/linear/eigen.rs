@@ -14,7 +14,9 @@ pub(super) fn symmetric(matrix: Array2<f64>) -> (Vec<f64>, Array2<f64>) {
     let (mut diagonal, mut beside) = tridiagonal(matrix.into_iter().collect(), &mut basis, count);
     for first in 0..count {
         for _ in 0..MOST_STEPS {
-            let negligible = |k: usize| beside[k].abs() <= f64::EPSILON * (diagonal[k].abs() + diagonal[k + 1].abs());
+            let negligible = |k: usize| {
+                beside[k].abs() <= f64::EPSILON * (diagonal[k].abs() + diagonal[k + 1].abs())
+            };
             let last = (first..count - 1).find(|&k| negligible(k)).unwrap_or(count - 1);
             if last == first {
                 break;
@@ -41,12 +43,16 @@ fn tridiagonal(mut a: Vec<f64>, basis: &mut [f64], count: usize) -> (Vec<f64>, V
             continue;
         }
         let beta = 2.0 / square;
-        let mut p: Vec<f64> = (below..count).map(|row| beta * dot(&a[row * count + below..(row + 1) * count], &v)).collect();
+        let mut p: Vec<f64> = (below..count)
+            .map(|row| beta * dot(&a[row * count + below..(row + 1) * count], &v))
+            .collect();
         let half = beta / 2.0 * dot(&p, &v);
         p.iter_mut().zip(&v).for_each(|(p, v)| *p -= half * v);
         for i in 0..v.len() {
             let row = &mut a[(below + i) * count + below..(below + i + 1) * count];
-            row.iter_mut().zip(v.iter().zip(&p)).for_each(|(a, (vj, pj))| *a -= v[i] * pj + p[i] * vj);
+            row.iter_mut()
+                .zip(v.iter().zip(&p))
+                .for_each(|(a, (vj, pj))| *a -= v[i] * pj + p[i] * vj);
         }
         let mut along = vec![0.0; count];
         for (i, v) in v.iter().enumerate() {
@@ -62,9 +68,17 @@ fn tridiagonal(mut a: Vec<f64>, basis: &mut [f64], count: usize) -> (Vec<f64>, V
 }
 
 /// One implicit QL step on the block `first..=last`.
-fn step(diagonal: &mut [f64], beside: &mut [f64], basis: &mut [f64], first: usize, last: usize, count: usize) {
+fn step(
+    diagonal: &mut [f64],
+    beside: &mut [f64],
+    basis: &mut [f64],
+    first: usize,
+    last: usize,
+    count: usize,
+) {
     let slope = (diagonal[first + 1] - diagonal[first]) / (2.0 * beside[first]);
-    let mut chased = diagonal[last] - diagonal[first] + beside[first] / (slope + slope.hypot(1.0).copysign(slope));
+    let mut chased = diagonal[last] - diagonal[first]
+        + beside[first] / (slope + slope.hypot(1.0).copysign(slope));
     let (mut sine, mut cosine, mut moved) = (1.0, 1.0, 0.0);
     for i in (first..last).rev() {
         let (f, b) = (sine * beside[i], cosine * beside[i]);
@@ -111,13 +125,21 @@ mod tests {
     #[test]
     fn vectors_are_orthonormal_and_give_the_matrix_again() {
         for count in [1, 2, 3, 17, 60] {
-            let value = |i: usize, j: usize| ((i * 7 + j * 13) % 11) as f64 - 5.0 + if i == j { 3.0 } else { 0.0 };
+            let value = |i: usize, j: usize| {
+                ((i * 7 + j * 13) % 11) as f64 - 5.0 + if i == j { 3.0 } else { 0.0 }
+            };
             let matrix = Array2::from_shape_fn((count, count), |(i, j)| value(i.min(j), i.max(j)));
             let (values, vectors) = symmetric(matrix.clone());
             let unit = vectors.dot(&vectors.t());
-            let again = vectors.t().dot(&Array2::from_diag(&ndarray::Array1::from(values.clone()))).dot(&vectors);
+            let again = vectors
+                .t()
+                .dot(&Array2::from_diag(&ndarray::Array1::from(values.clone())))
+                .dot(&vectors);
             for ((i, j), found) in unit.indexed_iter() {
-                assert!((found - f64::from(u8::from(i == j))).abs() < 1e-10, "{count}: {i} {j} {found}");
+                assert!(
+                    (found - f64::from(u8::from(i == j))).abs() < 1e-10,
+                    "{count}: {i} {j} {found}"
+                );
             }
             for (found, expected) in again.iter().zip(&matrix) {
                 assert!((found - expected).abs() < 1e-9, "{count}: {found}, expected {expected}");
@@ -130,6 +152,9 @@ mod tests {
         let factor = Array2::from_shape_fn((20, 2), |(i, k)| ((i * (k + 3)) % 7) as f64 - 3.0);
         let (mut values, _) = symmetric(factor.dot(&factor.t()));
         values.sort_by(|a, b| b.total_cmp(a));
-        assert!(values[1] > 1.0 && values[2..].iter().all(|value| value.abs() < 1e-9), "{values:?}");
+        assert!(
+            values[1] > 1.0 && values[2..].iter().all(|value| value.abs() < 1e-9),
+            "{values:?}"
+        );
     }
 }

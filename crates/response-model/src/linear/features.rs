@@ -72,7 +72,13 @@ impl Features {
 
     /// Adds maps `[batch, channels, rows, columns]` of a batch of images, each at its own scale, to
     /// group number `group`.
-    pub(super) fn add(&mut self, group: usize, maps: &[Tensor], weight: f32, scale: Scale) -> Result<()> {
+    pub(super) fn add(
+        &mut self,
+        group: usize,
+        maps: &[Tensor],
+        weight: f32,
+        scale: Scale,
+    ) -> Result<()> {
         let mut pooled_maps = Vec::with_capacity(maps.len());
         for map in maps {
             pooled_maps.push((map.dim(1)?, pooled(map, GRID)?));
@@ -84,7 +90,9 @@ impl Features {
         let images = maps.first().map_or(Ok(0), |map| map.dim(0))?;
         for place in 0..images * GRID * GRID {
             for (channels, values) in &pooled_maps {
-                self.groups[group].values.extend_from_slice(&values[place * channels..(place + 1) * channels]);
+                self.groups[group]
+                    .values
+                    .extend_from_slice(&values[place * channels..(place + 1) * channels]);
             }
         }
         Ok(())
@@ -114,7 +122,9 @@ impl Features {
             for row in 0..count {
                 let at = (row * GRID * GRID + cell) * group.channels;
                 let to = all.slice_mut(ndarray::s![row, first..first + group.channels]);
-                for ((to, value), floor) in to.into_iter().zip(&group.values[at..at + group.channels]).zip(floors) {
+                for ((to, value), floor) in
+                    to.into_iter().zip(&group.values[at..at + group.channels]).zip(floors)
+                {
                     *to = match group.scale {
                         Scale::Linear => *value,
                         Scale::Logarithm => (value + floor).ln(),
@@ -131,7 +141,8 @@ impl Features {
     /// The images on the finer grid, z-scored over `training`.
     pub(super) fn image_wide(&self, training: &[usize]) -> Array2<f32> {
         let width = 4 * GRID * GRID;
-        let view = ArrayView2::from_shape((self.len(), width), &self.image).expect("one row an image");
+        let view =
+            ArrayView2::from_shape((self.len(), width), &self.image).expect("one row an image");
         let mut all = view.to_owned();
         standardize(&mut all.view_mut(), training, (self.image_weight / width as f32).sqrt());
         all
@@ -142,7 +153,8 @@ impl Group {
     fn floors(&self, training: &[usize]) -> Vec<f32> {
         let mut sums = vec![0.0f64; self.channels];
         for row in training {
-            let of_image = &self.values[row * GRID * GRID * self.channels..(row + 1) * GRID * GRID * self.channels];
+            let of_image = &self.values
+                [row * GRID * GRID * self.channels..(row + 1) * GRID * GRID * self.channels];
             for cell in of_image.chunks_exact(self.channels) {
                 sums.iter_mut().zip(cell).for_each(|(sum, value)| *sum += f64::from(*value));
             }
@@ -162,7 +174,8 @@ fn standardize(values: &mut ndarray::ArrayViewMut2<f32>, training: &[usize], wei
     for mut row in values.rows_mut() {
         for ((value, mean), deviation) in row.iter_mut().zip(&mean).zip(&deviation) {
             let says = *deviation > LEAST_DEVIATION * largest;
-            *value = if says { weight * ((*value - mean) / deviation).clamp(-MOST, MOST) } else { 0.0 };
+            *value =
+                if says { weight * ((*value - mean) / deviation).clamp(-MOST, MOST) } else { 0.0 };
         }
     }
 }
@@ -172,14 +185,16 @@ fn standardize(values: &mut ndarray::ArrayViewMut2<f32>, training: &[usize], wei
 fn pooled(maps: &Tensor, grid: usize) -> Result<Vec<f32>> {
     let (images, channels, rows, columns) = maps.dims4()?;
     let values: Vec<f32> = maps.flatten_all()?.to_vec1()?;
-    let span = |cell: usize, pixels: usize| cell * pixels / grid..((cell + 1) * pixels).div_ceil(grid);
+    let span =
+        |cell: usize, pixels: usize| cell * pixels / grid..((cell + 1) * pixels).div_ceil(grid);
     let mut pooled = vec![0.0; images * grid * grid * channels];
     for (plane, map) in values.chunks_exact(rows * columns).enumerate() {
         let (image, channel) = (plane / channels, plane % channels);
         for cell in 0..grid * grid {
             let (down, across) = (span(cell / grid, rows), span(cell % grid, columns));
             let area = (down.len() * across.len()) as f32;
-            let sum: f32 = down.map(|row| map[row * columns..][across.clone()].iter().sum::<f32>()).sum();
+            let sum: f32 =
+                down.map(|row| map[row * columns..][across.clone()].iter().sum::<f32>()).sum();
             pooled[(image * grid * grid + cell) * channels + channel] = sum / area;
         }
     }
@@ -194,7 +209,9 @@ mod tests {
     #[test]
     fn maps_are_averaged_over_cells_whatever_their_size() {
         for (rows, columns) in [(7, 7), (14, 21), (3, 4)] {
-            let map: Vec<f32> = (0..rows * columns).map(|i| (i / columns) as f32 + 10.0 * (i % columns) as f32).collect();
+            let map: Vec<f32> = (0..rows * columns)
+                .map(|i| (i / columns) as f32 + 10.0 * (i % columns) as f32)
+                .collect();
             let tensor = Tensor::from_vec(map, (1, 1, rows, columns), &Device::Cpu).unwrap();
             let found = pooled(&tensor, GRID).unwrap();
             let mean = |cell: usize, pixels: usize| {
@@ -206,7 +223,10 @@ mod tests {
             };
             for (cell, found) in found.iter().enumerate() {
                 let expected = mean(cell / GRID, rows) + 10.0 * mean(cell % GRID, columns);
-                assert!((found - expected).abs() < 1e-4, "{rows} x {columns}, cell {cell}: {found}, expected {expected}");
+                assert!(
+                    (found - expected).abs() < 1e-4,
+                    "{rows} x {columns}, cell {cell}: {found}, expected {expected}"
+                );
             }
         }
     }

@@ -88,26 +88,41 @@ impl LinearModel {
     /// # Errors
     /// Returns [`Error::TooFewTrials`], [`Error::NothingVaries`], or [`Error::NoFeatures`] if an
     /// image of the scan has no features.
-    #[expect(clippy::missing_panics_doc, reason = "rows are as many as images, and there are tolerances")]
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "rows are as many as images, and there are tolerances"
+    )]
     pub fn fit(scan: &Scan, training: &[usize], features: &Features, seed: u64) -> Result<Self> {
         // Regression targets may be negative.
-        let by = ScanNormalization::of(scan, training, &LossConfig { kind: LossKind::Gaussian, ..LossConfig::default() })?;
+        let by = ScanNormalization::of(
+            scan,
+            training,
+            &LossConfig { kind: LossKind::Gaussian, ..LossConfig::default() },
+        )?;
         let row_of = |trial: usize| {
             let id = scan.stimuli().ids()[scan.trial_image()[trial]];
             features.row(id).ok_or_else(|| Error::NoFeatures { scan: scan.name().to_owned(), id })
         };
-        let mut shown = training.iter().map(|trial| Ok((row_of(*trial)?, *trial))).collect::<Result<Vec<_>>>()?;
+        let mut shown = training
+            .iter()
+            .map(|trial| Ok((row_of(*trial)?, *trial)))
+            .collect::<Result<Vec<_>>>()?;
         shown.sort_unstable();
-        let (mut rows, mut weights, mut targets): (Vec<usize>, Vec<f64>, Vec<f64>) = Default::default();
+        let (mut rows, mut weights, mut targets): (Vec<usize>, Vec<f64>, Vec<f64>) =
+            Default::default();
         for of_image in shown.chunk_by(|a, b| a.0 == b.0) {
             rows.push(of_image[0].0);
             weights.push(of_image.len() as f64);
             targets.extend((0..by.varies.len()).map(|n| {
-                let sum: f64 = of_image.iter().map(|(_, trial)| f64::from(scan.responses()[(*trial, n)])).sum();
+                let sum: f64 = of_image
+                    .iter()
+                    .map(|(_, trial)| f64::from(scan.responses()[(*trial, n)]))
+                    .sum();
                 sum / of_image.len() as f64 / f64::from(by.response_std[n])
             }));
         }
-        let mut targets = Array2::from_shape_vec((rows.len(), by.varies.len()), targets).expect("a row for each image");
+        let mut targets = Array2::from_shape_vec((rows.len(), by.varies.len()), targets)
+            .expect("a row for each image");
         let level = targets.mean_axis(Axis(0)).expect("at least one image");
         targets -= &level;
         let regression = Regression::new(features, rows, weights, targets.mapv(|v| v as f32), seed);
@@ -115,12 +130,19 @@ impl LinearModel {
         let shown = validation.iter().map(|trial| row_of(*trial)).collect::<Result<Vec<_>>>()?;
         let error = |of: &Readouts| -> f64 {
             let predicted = regression.predictions(of, &shown);
-            let squares = predicted.rows().into_iter().zip(&validation).map(|(row, trial)| -> f64 {
-                let neurons = row.iter().zip(&level).zip(scan.responses().row(*trial)).zip(&by.response_std);
-                neurons
-                    .map(|(((found, level), response), std)| (f64::from(*found) + level - f64::from(response / std)).powi(2))
-                    .sum()
-            });
+            let squares =
+                predicted.rows().into_iter().zip(&validation).map(|(row, trial)| -> f64 {
+                    let neurons = row
+                        .iter()
+                        .zip(&level)
+                        .zip(scan.responses().row(*trial))
+                        .zip(&by.response_std);
+                    neurons
+                        .map(|(((found, level), response), std)| {
+                            (f64::from(*found) + level - f64::from(response / std)).powi(2)
+                        })
+                        .sum()
+                });
             squares.sum()
         };
         let readouts = regression.readouts();
@@ -129,8 +151,14 @@ impl LinearModel {
         let predicted = regression.all(&chosen).mapv(f64::from) + &level;
         let in_units = ArrayView1::from(&by.response_std).mapv(f64::from);
         let predicted = (predicted * in_units).mapv(|v| v as f32);
-        let mut model = Self { name: scan.name().to_owned(), features: features.clone(), predicted, v_a: Vec::new() };
-        model.v_a = correlations(scan, &validation, &model.predict_trials(scan, &validation)?, &by.varies);
+        let mut model = Self {
+            name: scan.name().to_owned(),
+            features: features.clone(),
+            predicted,
+            v_a: Vec::new(),
+        };
+        model.v_a =
+            correlations(scan, &validation, &model.predict_trials(scan, &validation)?, &by.varies);
         Ok(model)
     }
 
@@ -147,7 +175,12 @@ impl LinearModel {
     /// Returns [`Error::NoFeatures`] if an image has no features.
     pub fn predict(&self, images: &[ImageId]) -> Result<Responses> {
         let values = self.rows(images.iter().copied())?;
-        Ok(Responses::new(&self.name, ResponseKind::Predicted(Fitting::CrossFitted), images.to_vec(), values)?)
+        Ok(Responses::new(
+            &self.name,
+            ResponseKind::Predicted(Fitting::CrossFitted),
+            images.to_vec(),
+            values,
+        )?)
     }
 
     /// Predictions `[trials, neurons]` of the images in trials of `recorded`, the scan of the fit.
@@ -155,12 +188,16 @@ impl LinearModel {
     /// # Errors
     /// See [`LinearModel::predict`].
     pub fn predict_trials(&self, recorded: &Scan, trials: &[usize]) -> Result<Array2<f32>> {
-        self.rows(trials.iter().map(|trial| recorded.stimuli().ids()[recorded.trial_image()[*trial]]))
+        self.rows(
+            trials.iter().map(|trial| recorded.stimuli().ids()[recorded.trial_image()[*trial]]),
+        )
     }
 
     fn rows(&self, images: impl Iterator<Item = ImageId>) -> Result<Array2<f32>> {
         let missing = |id| Error::NoFeatures { scan: self.name.clone(), id };
-        let rows = images.map(|id| self.features.row(id).ok_or_else(|| missing(id))).collect::<Result<Vec<_>>>()?;
+        let rows = images
+            .map(|id| self.features.row(id).ok_or_else(|| missing(id)))
+            .collect::<Result<Vec<_>>>()?;
         Ok(self.predicted.select(Axis(0), &rows))
     }
 }
@@ -185,7 +222,13 @@ struct Readouts {
 }
 
 impl Regression {
-    fn new(features: &Features, rows: Vec<usize>, weights: Vec<f64>, targets: Array2<f32>, seed: u64) -> Self {
+    fn new(
+        features: &Features,
+        rows: Vec<usize>,
+        weights: Vec<f64>,
+        targets: Array2<f32>,
+        seed: u64,
+    ) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut landmarks = rows.clone();
         landmarks.shuffle(&mut rng);
@@ -212,27 +255,33 @@ impl Regression {
         let mut errors: Vec<Errors> = Vec::new();
         for part in self.parts() {
             let targets = self.targets.slice(s![.., part]);
-            let found = self
-                .solved
-                .par_iter()
-                .map(|solved| solved.errors(targets, &solved.products(targets), &self.left_out, &self.weights));
+            let found = self.solved.par_iter().map(|solved| {
+                solved.errors(targets, &solved.products(targets), &self.left_out, &self.weights)
+            });
             let found: Vec<Errors> = found.collect();
             match errors.is_empty() {
                 true => errors = found,
-                false => errors.iter_mut().zip(&found).for_each(|(errors, found)| errors.join(found)),
+                false => {
+                    errors.iter_mut().zip(&found).for_each(|(errors, found)| errors.join(found))
+                }
             }
         }
         let readouts = |common: &f64| {
             let chosen: Vec<Chosen> = errors.iter().map(|errors| errors.choose(*common)).collect();
-            let tried: Vec<Vec<Vec<f64>>> = TOLERANCES.iter().map(|tolerance| shares(&chosen, *tolerance)).collect();
+            let tried: Vec<Vec<Vec<f64>>> =
+                TOLERANCES.iter().map(|tolerance| shares(&chosen, *tolerance)).collect();
             let mut error = [0.0; TOLERANCES.len()];
             for part in self.parts() {
                 let found = self.left_out(&chosen, part.clone(), &self.left_out);
-                let targets = self.targets.slice(s![.., part.clone()]).select(Axis(0), &self.left_out);
+                let targets =
+                    self.targets.slice(s![.., part.clone()]).select(Axis(0), &self.left_out);
                 for (error, shares) in error.iter_mut().zip(&tried) {
                     let mixed = mixed(&found, shares, part.clone());
-                    for ((found, target), image) in mixed.rows().into_iter().zip(targets.rows()).zip(&self.left_out) {
-                        let squares: f64 = found.iter().zip(target).map(|(f, t)| f64::from(f - t).powi(2)).sum();
+                    for ((found, target), image) in
+                        mixed.rows().into_iter().zip(targets.rows()).zip(&self.left_out)
+                    {
+                        let squares: f64 =
+                            found.iter().zip(target).map(|(f, t)| f64::from(f - t).powi(2)).sum();
                         *error += self.weights[*image] * squares;
                     }
                 }
@@ -245,10 +294,20 @@ impl Regression {
 
     /// Leave-one-out predictions in each window for the neurons `part`; `images` are indices among
     /// the training images.
-    fn left_out(&self, chosen: &[Chosen], part: Range<usize>, images: &[usize]) -> Vec<Array2<f32>> {
+    fn left_out(
+        &self,
+        chosen: &[Chosen],
+        part: Range<usize>,
+        images: &[usize],
+    ) -> Vec<Array2<f32>> {
         let targets = self.targets.slice(s![.., part.clone()]);
         let of_window = |(solved, chosen): (&Solved, &Chosen)| {
-            solved.left_out(targets, &solved.products(targets), &chosen.shrinkage[part.clone()], images)
+            solved.left_out(
+                targets,
+                &solved.products(targets),
+                &chosen.shrinkage[part.clone()],
+                images,
+            )
         };
         self.solved.par_iter().zip(chosen).map(of_window).collect()
     }
@@ -261,7 +320,8 @@ impl Regression {
             let of_window = |(solved, chosen): (&Solved, &Chosen)| {
                 solved.predictions(&solved.products(targets), &chosen.shrinkage[part.clone()], rows)
             };
-            let found: Vec<Array2<f32>> = self.solved.par_iter().zip(&of.chosen).map(of_window).collect();
+            let found: Vec<Array2<f32>> =
+                self.solved.par_iter().zip(&of.chosen).map(of_window).collect();
             all.slice_mut(s![.., part.clone()]).assign(&mixed(&found, &of.shares, part));
         }
         all
@@ -272,7 +332,8 @@ impl Regression {
         let mut all = self.predictions(of, &(0..self.images).collect::<Vec<_>>());
         let every: Vec<usize> = (0..self.rows.len()).collect();
         for part in self.parts() {
-            let left_out = mixed(&self.left_out(&of.chosen, part.clone(), &every), &of.shares, part.clone());
+            let left_out =
+                mixed(&self.left_out(&of.chosen, part.clone(), &every), &of.shares, part.clone());
             for (row, own) in self.rows.iter().zip(left_out.rows()) {
                 all.slice_mut(s![*row, part.clone()]).assign(&own);
             }
@@ -293,7 +354,10 @@ fn kernels(features: &Features, training: &[usize], landmarks: &[usize]) -> Vec<
     let floors = features.floors(training);
     let cells: Vec<usize> = (0..GRID * GRID).collect();
     for cells in cells.chunks(CELLS) {
-        let found: Vec<_> = cells.par_iter().map(|cell| products(features.cell(*cell, training, &floors))).collect();
+        let found: Vec<_> = cells
+            .par_iter()
+            .map(|cell| products(features.cell(*cell, training, &floors)))
+            .collect();
         kernels.par_iter_mut().zip(&windows).for_each(|((kernel, lengths), window)| {
             for (cell, (products, squares)) in cells.iter().zip(&found) {
                 kernel.scaled_add(window[*cell], products);
@@ -301,15 +365,28 @@ fn kernels(features: &Features, training: &[usize], landmarks: &[usize]) -> Vec<
             }
         });
     }
-    kernels.into_par_iter().map(|(kernel, lengths)| likeness(kernel, &lengths, training, landmarks)).collect()
+    kernels
+        .into_par_iter()
+        .map(|(kernel, lengths)| likeness(kernel, &lengths, training, landmarks))
+        .collect()
 }
 
 /// Kernels from inner products and squared lengths.
-fn likeness(mut kernel: Array2<f32>, lengths: &Array1<f32>, training: &[usize], landmarks: &[usize]) -> Array2<f32> {
+fn likeness(
+    mut kernel: Array2<f32>,
+    lengths: &Array1<f32>,
+    training: &[usize],
+    landmarks: &[usize],
+) -> Array2<f32> {
     for (mut row, length) in kernel.rows_mut().into_iter().zip(lengths) {
-        row.iter_mut().zip(landmarks).for_each(|(v, landmark)| *v = (length + lengths[*landmark] - 2.0 * *v).max(0.0));
+        row.iter_mut()
+            .zip(landmarks)
+            .for_each(|(v, landmark)| *v = (length + lengths[*landmark] - 2.0 * *v).max(0.0));
     }
-    let sum: f64 = training.iter().map(|row| kernel.row(*row).iter().map(|v| f64::from(*v)).sum::<f64>()).sum();
+    let sum: f64 = training
+        .iter()
+        .map(|row| kernel.row(*row).iter().map(|v| f64::from(*v)).sum::<f64>())
+        .sum();
     let mean = (sum / (training.len() * landmarks.len()) as f64).max(f64::MIN_POSITIVE) as f32;
     kernel.mapv_inplace(|square| (-NARROWNESS * square / mean).exp());
     kernel
@@ -321,8 +398,10 @@ fn windows() -> Vec<Vec<f32>> {
     let mut windows = vec![vec![1.0 / (GRID * GRID) as f32; GRID * GRID]];
     for center in 0..9 {
         let (x, y) = (f64::from(center % 3 - 1) * WINDOW, f64::from(center / 3 - 1) * WINDOW);
-        let square = |cell: usize| (position(cell % GRID) - x).powi(2) + (position(cell / GRID) - y).powi(2);
-        let bump: Vec<f64> = (0..GRID * GRID).map(|cell| (-square(cell) / (2.0 * WINDOW * WINDOW)).exp()).collect();
+        let square =
+            |cell: usize| (position(cell % GRID) - x).powi(2) + (position(cell / GRID) - y).powi(2);
+        let bump: Vec<f64> =
+            (0..GRID * GRID).map(|cell| (-square(cell) / (2.0 * WINDOW * WINDOW)).exp()).collect();
         let sum: f64 = bump.iter().sum();
         windows.push(bump.iter().map(|share| (share / sum) as f32).collect());
     }
@@ -335,8 +414,13 @@ fn shares(chosen: &[Chosen], tolerance: f64) -> Vec<Vec<f64>> {
     let neurons = chosen[0].error.len();
     let mut shares = vec![vec![0.0; neurons]; chosen.len()];
     for n in 0..neurons {
-        let best = chosen.iter().map(|of| of.error[n]).fold(f64::INFINITY, f64::min).max(f64::MIN_POSITIVE);
-        let weights: Vec<f64> = chosen.iter().map(|of| (-(of.error[n] / best - 1.0) / tolerance).exp()).collect();
+        let best = chosen
+            .iter()
+            .map(|of| of.error[n])
+            .fold(f64::INFINITY, f64::min)
+            .max(f64::MIN_POSITIVE);
+        let weights: Vec<f64> =
+            chosen.iter().map(|of| (-(of.error[n] / best - 1.0) / tolerance).exp()).collect();
         let sum: f64 = weights.iter().sum();
         shares.iter_mut().zip(weights).for_each(|(shares, weight)| shares[n] = weight / sum);
     }

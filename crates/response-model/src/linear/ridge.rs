@@ -43,11 +43,18 @@ impl Errors {
     /// criterion is `common` times their mean over neurons plus the rest of the neuron's own, since
     /// few images say little about a single neuron.
     pub(super) fn choose(&self, common: f64) -> Chosen {
-        let least = self.errors.fold_axis(Axis(0), f64::INFINITY, |a, b| a.min(*b)).mapv(|least| least.max(f64::MIN_POSITIVE));
+        let least = self
+            .errors
+            .fold_axis(Axis(0), f64::INFINITY, |a, b| a.min(*b))
+            .mapv(|least| least.max(f64::MIN_POSITIVE));
         let over_least = &self.errors / &least;
         let of_all = over_least.mean_axis(Axis(1)).expect("at least one neuron");
         let judged = |k: usize, n: usize| common * of_all[k] + (1.0 - common) * over_least[(k, n)];
-        let best = |n: usize| (0..self.shrinkages.len()).min_by(|a, b| judged(*a, n).total_cmp(&judged(*b, n))).expect("some");
+        let best = |n: usize| {
+            (0..self.shrinkages.len())
+                .min_by(|a, b| judged(*a, n).total_cmp(&judged(*b, n)))
+                .expect("some")
+        };
         let best: Vec<usize> = (0..self.errors.ncols()).map(best).collect();
         Chosen {
             error: best.iter().enumerate().map(|(n, k)| self.errors[(*k, n)]).collect(),
@@ -64,12 +71,18 @@ impl Solved {
         let count = landmarks.len();
         let mut coordinates: Vec<f64> = kernel.iter().map(|v| f64::from(*v)).collect();
         coordinates.par_chunks_exact_mut(count).for_each(|row| forward(&root, row));
-        let mut coordinates = Array2::from_shape_vec((kernel.nrows(), count), coordinates).expect("as many as before");
-        coordinates -= &coordinates.select(Axis(0), training).mean_axis(Axis(0)).expect("images that train");
+        let mut coordinates = Array2::from_shape_vec((kernel.nrows(), count), coordinates)
+            .expect("as many as before");
+        coordinates -=
+            &coordinates.select(Axis(0), training).mean_axis(Axis(0)).expect("images that train");
         let seen = coordinates.select(Axis(0), training);
         let (squares, directions) = eigen::symmetric(seen.t().dot(&seen));
         let coordinates = coordinates.dot(&directions.t()).mapv(|v| v as f32);
-        Self { coordinates, squares: squares.into_iter().map(|square| square.max(0.0)).collect(), training: training.to_vec() }
+        Self {
+            coordinates,
+            squares: squares.into_iter().map(|square| square.max(0.0)).collect(),
+            training: training.to_vec(),
+        }
     }
 
     /// Products `[directions, neurons]` with centered responses `[training, neurons]`.
@@ -80,12 +93,22 @@ impl Solved {
     /// The shrinkages to try.
     fn shrinkages(&self) -> Vec<f64> {
         let unit = self.squares.iter().sum::<f64>() / self.training.len() as f64;
-        (0..SHRINKAGES).map(|k| unit.max(f64::MIN_POSITIVE) * 10f64.powf(f64::from(FIRST_HALF_DECADE + k) / 2.0)).collect()
+        (0..SHRINKAGES)
+            .map(|k| {
+                unit.max(f64::MIN_POSITIVE) * 10f64.powf(f64::from(FIRST_HALF_DECADE + k) / 2.0)
+            })
+            .collect()
     }
 
     /// Leave-one-out errors at each shrinkage for `images`, indices among the training images,
     /// weighted per image.
-    pub(super) fn errors(&self, targets: ArrayView2<f32>, products: &Array2<f32>, images: &[usize], weights: &[f64]) -> Errors {
+    pub(super) fn errors(
+        &self,
+        targets: ArrayView2<f32>,
+        products: &Array2<f32>,
+        images: &[usize],
+        weights: &[f64],
+    ) -> Errors {
         let neurons = targets.ncols();
         let shrinkages = self.shrinkages();
         let total: f64 = images.iter().map(|image| weights[*image]).sum();
@@ -93,7 +116,8 @@ impl Solved {
         for (shrinkage, mut error) in shrinkages.iter().zip(errors.rows_mut()) {
             let left_out = self.left_out(targets, products, &vec![*shrinkage; neurons], images);
             for (found, image) in left_out.rows().into_iter().zip(images) {
-                for ((error, found), target) in error.iter_mut().zip(found).zip(targets.row(*image)) {
+                for ((error, found), target) in error.iter_mut().zip(found).zip(targets.row(*image))
+                {
                     *error += weights[*image] / total * f64::from(found - target).powi(2);
                 }
             }
@@ -102,7 +126,12 @@ impl Solved {
     }
 
     /// Predictions `[rows, neurons]` for the images of `rows`, relative to the training mean.
-    pub(super) fn predictions(&self, products: &Array2<f32>, shrinkage: &[f64], rows: &[usize]) -> Array2<f32> {
+    pub(super) fn predictions(
+        &self,
+        products: &Array2<f32>,
+        shrinkage: &[f64],
+        rows: &[usize],
+    ) -> Array2<f32> {
         self.coordinates.select(Axis(0), rows).dot(&self.weights(products, shrinkage))
     }
 
@@ -122,12 +151,14 @@ impl Solved {
         let mut of_shrinkage: Vec<(f64, Array1<f64>)> = Vec::new();
         for (n, own) in shrinkage.iter().enumerate() {
             let known = of_shrinkage.iter().position(|(of, _)| of == own).unwrap_or_else(|| {
-                let inverse: Array1<f64> = self.squares.iter().map(|square| 1.0 / (square + own)).collect();
+                let inverse: Array1<f64> =
+                    self.squares.iter().map(|square| 1.0 / (square + own)).collect();
                 of_shrinkage.push((*own, squared.dot(&inverse) + 1.0 / self.training.len() as f64));
                 of_shrinkage.len() - 1
             });
             let own_share = &of_shrinkage[known].1;
-            for ((found, image), share) in found.column_mut(n).iter_mut().zip(images).zip(own_share) {
+            for ((found, image), share) in found.column_mut(n).iter_mut().zip(images).zip(own_share)
+            {
                 let target = targets[(*image, n)];
                 *found = target - (target - *found) / (1.0 - share).max(1e-3) as f32;
             }
@@ -138,7 +169,9 @@ impl Solved {
     fn weights(&self, products: &Array2<f32>, shrinkage: &[f64]) -> Array2<f32> {
         let mut weights = products.clone();
         for (mut row, square) in weights.rows_mut().into_iter().zip(&self.squares) {
-            row.iter_mut().zip(shrinkage).for_each(|(weight, shrinkage)| *weight /= (square + shrinkage) as f32);
+            row.iter_mut()
+                .zip(shrinkage)
+                .for_each(|(weight, shrinkage)| *weight /= (square + shrinkage) as f32);
         }
         weights
     }
@@ -152,7 +185,8 @@ fn cholesky(mut a: Array2<f64>) -> Array2<f64> {
         let (done, mut rest) = a.view_mut().split_at(Axis(0), j);
         let before: Vec<f64> = rest.row(0).iter().take(j).copied().collect();
         let _ = done;
-        let pivot = (rest[(0, j)] + jitter - before.iter().map(|v| v * v).sum::<f64>()).max(jitter).sqrt();
+        let pivot =
+            (rest[(0, j)] + jitter - before.iter().map(|v| v * v).sum::<f64>()).max(jitter).sqrt();
         rest[(0, j)] = pivot;
         for i in 1..count - j {
             let sum: f64 = rest.row(i).iter().zip(&before).map(|(a, b)| a * b).sum();
@@ -178,29 +212,44 @@ mod tests {
 
     /// Features of ten images, eight of them for training, and two neurons.
     fn example() -> (Array2<f64>, Array2<f64>) {
-        let features = Array2::from_shape_fn((10, 3), |(i, k)| ((i * (3 * k + 2) + k) % 7) as f64 / 3.0 - 1.0);
+        let features =
+            Array2::from_shape_fn((10, 3), |(i, k)| ((i * (3 * k + 2) + k) % 7) as f64 / 3.0 - 1.0);
         let mut targets = Array2::from_shape_fn((8, 2), |(i, n)| ((i * (n + 4)) % 5) as f64 - 2.0);
         targets -= &targets.mean_axis(Axis(0)).unwrap();
         (features, targets)
     }
 
-    fn solved(features: &Array2<f64>, training: &[usize], targets: &Array2<f64>) -> (Solved, Array2<f32>, Array2<f32>) {
+    fn solved(
+        features: &Array2<f64>,
+        training: &[usize],
+        targets: &Array2<f64>,
+    ) -> (Solved, Array2<f32>, Array2<f32>) {
         let kernel = features.dot(&features.t()).mapv(|v| v as f32);
         let kernel = kernel.select(Axis(1), training);
-        let (solved, targets) = (Solved::new(kernel.view(), training, training), targets.mapv(|v| v as f32));
+        let (solved, targets) =
+            (Solved::new(kernel.view(), training, training), targets.mapv(|v| v as f32));
         let products = solved.products(targets.view());
         (solved, targets, products)
     }
 
     /// Ridge regression from its normal equations, by Gaussian elimination.
-    fn naive(features: &Array2<f64>, training: &[usize], targets: &[f64], shrinkage: f64, asked: usize) -> f64 {
+    fn naive(
+        features: &Array2<f64>,
+        training: &[usize],
+        targets: &[f64],
+        shrinkage: f64,
+        asked: usize,
+    ) -> f64 {
         let seen = features.select(Axis(0), training);
         let mean = seen.mean_axis(Axis(0)).unwrap();
         let seen = seen - &mean;
         let level = targets.iter().sum::<f64>() / targets.len() as f64;
         let mut a = seen.t().dot(&seen) + Array2::<f64>::eye(3) * shrinkage;
-        let mut b: Vec<f64> =
-            seen.columns().into_iter().map(|c| c.iter().zip(targets).map(|(x, y)| x * (y - level)).sum()).collect();
+        let mut b: Vec<f64> = seen
+            .columns()
+            .into_iter()
+            .map(|c| c.iter().zip(targets).map(|(x, y)| x * (y - level)).sum())
+            .collect();
         for k in 0..3 {
             for i in 0..3 {
                 if i != k {
@@ -223,8 +272,13 @@ mod tests {
         let found = solved.predictions(&products, &[0.7, 2.0], &(0..10).collect::<Vec<_>>());
         for (n, shrinkage) in [0.7, 2.0].into_iter().enumerate() {
             for image in 0..10 {
-                let expected = naive(&features, &training, &targets.column(n).to_vec(), shrinkage, image);
-                assert!((f64::from(found[(image, n)]) - expected).abs() < 1e-3, "{image} {n}: {} {expected}", found[(image, n)]);
+                let expected =
+                    naive(&features, &training, &targets.column(n).to_vec(), shrinkage, image);
+                assert!(
+                    (f64::from(found[(image, n)]) - expected).abs() < 1e-3,
+                    "{image} {n}: {} {expected}",
+                    found[(image, n)]
+                );
             }
         }
     }
@@ -246,7 +300,11 @@ mod tests {
                 let others: Vec<usize> = training.iter().copied().filter(|i| *i != out).collect();
                 let responses: Vec<f64> = others.iter().map(|i| targets[(*i, n)]).collect();
                 let expected = naive(&features, &others, &responses, shrinkage, out);
-                assert!((f64::from(found[(out, n)]) - expected).abs() < 2e-3, "{out} {n}: {} {expected}", found[(out, n)]);
+                assert!(
+                    (f64::from(found[(out, n)]) - expected).abs() < 2e-3,
+                    "{out} {n}: {} {expected}",
+                    found[(out, n)]
+                );
             }
         }
     }

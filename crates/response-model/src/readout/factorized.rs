@@ -29,7 +29,9 @@ impl FactorizedReadout {
         let std = 0.3 / channels as f32;
         let bias = || start.mean_rates.iter().map(|&rate| start.output.inverse(rate)).collect();
         Ok(Self {
-            maps: variable(vars, "maps", &[neurons, rows * columns], || bumps(start.positions, rows, columns))?,
+            maps: variable(vars, "maps", &[neurons, rows * columns], || {
+                bumps(start.positions, rows, columns)
+            })?,
             weights: normal(vars, "weights", &[neurons, channels], std, rng)?,
             bias: variable(vars, "bias", &[neurons], bias)?,
             rows,
@@ -76,7 +78,10 @@ fn bumps(positions: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     for position in positions.chunks_exact(2) {
         let cell = |p: f32, cells: usize| (p + 1.0) / 2.0 * cells as f32 - 0.5;
         let (x, y) = (cell(position[0], columns), cell(position[1], rows));
-        let square = |i: usize| (((i % columns) as f32 - x).powi(2) + ((i / columns) as f32 - y).powi(2)) / (BUMP * BUMP);
+        let square = |i: usize| {
+            (((i % columns) as f32 - x).powi(2) + ((i / columns) as f32 - y).powi(2))
+                / (BUMP * BUMP)
+        };
         let bump: Vec<f32> = (0..rows * columns).map(|i| (-square(i) / 2.0).exp()).collect();
         let sum: f32 = bump.iter().sum();
         maps.extend(bump.iter().map(|v| v / sum));

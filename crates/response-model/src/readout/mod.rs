@@ -33,9 +33,16 @@ pub(crate) struct Reading<'a> {
 
 impl Readout {
     /// The readout of one scan.
-    pub(crate) fn new(config: &ReadoutConfig, start: &Start, vars: &VarBuilder, rng: &mut ChaCha8Rng) -> Result<Self> {
+    pub(crate) fn new(
+        config: &ReadoutConfig,
+        start: &Start,
+        vars: &VarBuilder,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Self> {
         Ok(match config.kind {
-            ReadoutKind::Pyramid | ReadoutKind::Gaussian => Self::Point(PointReadout::new(config, start, vars, rng)?),
+            ReadoutKind::Pyramid | ReadoutKind::Gaussian => {
+                Self::Point(PointReadout::new(config, start, vars, rng)?)
+            }
             ReadoutKind::Factorized => Self::Factorized(FactorizedReadout::new(start, vars, rng)?),
         })
     }
@@ -83,7 +90,9 @@ pub(crate) fn read(readings: &[Reading], pyramid: &Pyramid) -> Result<Vec<Tensor
     for reading in readings {
         match reading.readout {
             Readout::Point(readout) => points.push((readout, &reading.moves)),
-            Readout::Factorized(readout) => values.push(readout.forward(&pyramid.levels[0].features.tensor()?)?),
+            Readout::Factorized(readout) => {
+                values.push(readout.forward(&pyramid.levels[0].features.tensor()?)?)
+            }
         }
     }
     if points.is_empty() { Ok(values) } else { point::read(&points, pyramid) }

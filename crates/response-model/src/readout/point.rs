@@ -33,17 +33,26 @@ pub(crate) struct PointReadout {
 }
 
 impl PointReadout {
-    pub(super) fn new(config: &ReadoutConfig, start: &Start, vars: &VarBuilder, rng: &mut ChaCha8Rng) -> Result<Self> {
-        let (neurons, channels, levels) = (start.mean_rates.len(), start.features[0], config.scales());
+    pub(super) fn new(
+        config: &ReadoutConfig,
+        start: &Start,
+        vars: &VarBuilder,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Self> {
+        let (neurons, channels, levels) =
+            (start.mean_rates.len(), start.features[0], config.scales());
         // Small enough that a neuron starts near its mean rate, whatever the features.
         let std = 0.3 / ((channels * levels) as f32).sqrt() / (channels as f32).sqrt();
-        let weights = (0..levels).map(|l| normal(vars, &format!("weights.level{l}"), &[neurons, channels], std, rng));
+        let weights = (0..levels)
+            .map(|l| normal(vars, &format!("weights.level{l}"), &[neurons, channels], std, rng));
         let weights = weights.collect::<Result<_>>()?;
         let positions = Positions::new(config.positions, start, vars, rng)?;
         let spread = match config.kind {
             ReadoutKind::Gaussian => {
                 let s = config.spread as f32;
-                Some(variable(vars, "spread", &[neurons, 2, 2], || [s, 0.0, 0.0, s].repeat(neurons))?)
+                Some(variable(vars, "spread", &[neurons, 2, 2], || {
+                    [s, 0.0, 0.0, s].repeat(neurons)
+                })?)
             }
             _ => None,
         };
@@ -53,7 +62,8 @@ impl PointReadout {
     }
 
     pub(crate) fn absolute_weights(&self) -> Result<Tensor> {
-        let levels = self.weights.iter().map(|weights| absolute_sum(weights)).collect::<Result<Vec<_>>>()?;
+        let levels =
+            self.weights.iter().map(|weights| absolute_sum(weights)).collect::<Result<Vec<_>>>()?;
         Tensor::stack(&levels, 0)?.sum_all()
     }
 
@@ -64,10 +74,15 @@ impl PointReadout {
             (Some(spread), Some(draw), shift) => {
                 let drawn = draw.unsqueeze(2)?.broadcast_mul(&spread.unsqueeze(0)?)?.sum(3)?;
                 let positions = positions.unsqueeze(0)?.broadcast_add(&drawn)?;
-                shift.as_ref().map_or(Ok(positions.clone()), |shift| positions.broadcast_add(&shift.unsqueeze(1)?))
+                shift.as_ref().map_or(Ok(positions.clone()), |shift| {
+                    positions.broadcast_add(&shift.unsqueeze(1)?)
+                })
             }
             (.., Some(shift)) => moved(&positions, shift),
-            (.., None) => positions.unsqueeze(0)?.broadcast_as((batch, self.bias.elem_count(), 2))?.contiguous(),
+            (.., None) => positions
+                .unsqueeze(0)?
+                .broadcast_as((batch, self.bias.elem_count(), 2))?
+                .contiguous(),
         }
     }
 }
@@ -76,11 +91,14 @@ pub(super) fn read(readings: &[(&PointReadout, &Moves)], pyramid: &Pyramid) -> R
     let batch = pyramid.levels[0].features.values()?.dim(0)?;
     let positions = readings.iter().map(|(readout, moves)| readout.placed(batch, moves));
     let positions = Tensor::cat(&positions.collect::<Result<Vec<_>>>()?, 1)?;
-    let biases: Vec<&Tensor> = readings.iter().map(|(readout, _)| readout.bias.as_tensor()).collect();
-    let mut values = Tensor::cat(&biases, 0)?.unsqueeze(0)?.broadcast_as((batch, positions.dim(1)?))?;
+    let biases: Vec<&Tensor> =
+        readings.iter().map(|(readout, _)| readout.bias.as_tensor()).collect();
+    let mut values =
+        Tensor::cat(&biases, 0)?.unsqueeze(0)?.broadcast_as((batch, positions.dim(1)?))?;
     for (l, level) in pyramid.levels.iter().enumerate() {
         let here = rescaled(&positions, level.from_image)?;
-        let weights: Vec<&Tensor> = readings.iter().map(|(readout, _)| readout.weights[l].as_tensor()).collect();
+        let weights: Vec<&Tensor> =
+            readings.iter().map(|(readout, _)| readout.weights[l].as_tensor()).collect();
         values = (values + level.features.point_readout(&here, &Tensor::cat(&weights, 0)?)?)?;
     }
     let mut first = 0;

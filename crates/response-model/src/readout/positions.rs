@@ -27,13 +27,21 @@ pub(crate) enum Positions {
 }
 
 impl Positions {
-    pub(super) fn new(source: PositionSource, start: &Start, vars: &VarBuilder, rng: &mut ChaCha8Rng) -> Result<Self> {
+    pub(super) fn new(
+        source: PositionSource,
+        start: &Start,
+        vars: &VarBuilder,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Self> {
         let neurons = start.mean_rates.len();
         if source == PositionSource::Located {
-            return Ok(Self::Free(variable(vars, "positions", &[neurons, 2], || start.positions.to_vec())?));
+            return Ok(Self::Free(variable(vars, "positions", &[neurons, 2], || {
+                start.positions.to_vec()
+            })?));
         }
         let vars = &vars.pp("positions");
-        let coordinates = || start.coordinates.map_or_else(|| vec![0.0; 2 * neurons], <[f32]>::to_vec);
+        let coordinates =
+            || start.coordinates.map_or_else(|| vec![0.0; 2 * neurons], <[f32]>::to_vec);
         Ok(Self::Cortical {
             coordinates: variable(vars, "coordinates", &[neurons, 2], coordinates)?,
             hidden: normal(vars, "hidden", &[2, HIDDEN], 0.7, rng)?,
@@ -48,7 +56,11 @@ impl Positions {
         match self {
             Self::Free(positions) => Ok(positions.as_tensor().clone()),
             Self::Cortical { coordinates, hidden, hidden_bias, output, output_bias } => {
-                let hidden = coordinates.as_detached_tensor().matmul(hidden)?.broadcast_add(hidden_bias)?.tanh()?;
+                let hidden = coordinates
+                    .as_detached_tensor()
+                    .matmul(hidden)?
+                    .broadcast_add(hidden_bias)?
+                    .tanh()?;
                 hidden.matmul(output)?.broadcast_add(output_bias)?.tanh()
             }
         }
@@ -56,7 +68,9 @@ impl Positions {
 
     pub(super) fn clamp(&self) -> Result<()> {
         match self {
-            Self::Free(positions) => positions.set(&positions.as_tensor().detach().clamp(-1f32, 1f32)?),
+            Self::Free(positions) => {
+                positions.set(&positions.as_tensor().detach().clamp(-1f32, 1f32)?)
+            }
             Self::Cortical { .. } => Ok(()),
         }
     }

@@ -15,7 +15,8 @@ pub(crate) fn stimuli(count: usize, height: usize, width: usize, seed: u64) -> S
     for image in pixels.chunks_mut(height * width) {
         for _ in 0..60 {
             let radius = 1.5 / rng.random_range(0.15..1.0f32);
-            let (x, y) = (rng.random_range(0.0..width as f32), rng.random_range(0.0..height as f32));
+            let (x, y) =
+                (rng.random_range(0.0..width as f32), rng.random_range(0.0..height as f32));
             let level = rng.random();
             for (i, pixel) in image.iter_mut().enumerate() {
                 if (i as f32 % width as f32 - x).hypot((i / width) as f32 - y) < radius {
@@ -34,8 +35,10 @@ pub(crate) fn simulated(images: usize, oracle: usize, config: &SimulationConfig)
 
 /// The smallest scan that can be fitted, with the fastest fit.
 pub(crate) fn tiny() -> (Scan, Config) {
-    let config = SimulationConfig { neurons: 6, repeats: 3, validation_fraction: 0.2, ..Default::default() };
-    let optimization = OptimizationConfig { batch_images: 16, max_epochs: 4, ..OptimizationConfig::default() };
+    let config =
+        SimulationConfig { neurons: 6, repeats: 3, validation_fraction: 0.2, ..Default::default() };
+    let optimization =
+        OptimizationConfig { batch_images: 16, max_epochs: 4, ..OptimizationConfig::default() };
     let config_of_fit = Config {
         core: CoreConfig { channels: vec![4, 4], kernels: vec![5, 3], ..CoreConfig::default() },
         readout: ReadoutConfig { levels: 2, ..ReadoutConfig::default() },

@@ -7,9 +7,16 @@ use brainprior_response_model::{Config, Error, FitEvent, FitOptions, ResponseMod
 
 fn events_of(scan: &Scan, config: &Config) -> (ResponseModel, Vec<FitEvent>) {
     let mut events = Vec::new();
-    let model =
-        fit(&[scan], config, FitOptions { seed: 1, observer: Some(&mut |event| events.push(event)), ..FitOptions::default() })
-            .unwrap();
+    let model = fit(
+        &[scan],
+        config,
+        FitOptions {
+            seed: 1,
+            observer: Some(&mut |event| events.push(event)),
+            ..FitOptions::default()
+        },
+    )
+    .unwrap();
     (model, events)
 }
 
@@ -21,7 +28,12 @@ fn refused(scan: &Scan, config: &Config) -> Error {
 fn scans_without_behavior_or_pupil_fit_without_and_say_so() {
     let (scan, config) = fixture::tiny();
     let (model, events) = events_of(&scan, &config);
-    assert!(!events.iter().any(|e| matches!(e, FitEvent::WithoutModulator { .. } | FitEvent::WithoutShifter { .. })));
+    assert!(
+        !events.iter().any(|e| matches!(
+            e,
+            FitEvent::WithoutModulator { .. } | FitEvent::WithoutShifter { .. }
+        ))
+    );
     assert!(model.shifts(0, scan.pupil_center().unwrap()).unwrap().is_some());
 
     let mut parts = fixture::parts(&scan);
@@ -30,8 +42,13 @@ fn scans_without_behavior_or_pupil_fit_without_and_say_so() {
     let (model, events) = events_of(&bare, &config);
     assert!(events.contains(&FitEvent::WithoutModulator { scan: "sim".into() }));
     assert!(events.contains(&FitEvent::WithoutShifter { scan: "sim".into() }));
-    assert!(model.gains(0, &behavior).unwrap().is_none() && model.shifts(0, &pupil).unwrap().is_none());
-    assert!(matches!(model.predict_trials(0, &scan, &[0]), Err(Error::ScanMismatch { what: "columns of behavior", .. })));
+    assert!(
+        model.gains(0, &behavior).unwrap().is_none() && model.shifts(0, &pupil).unwrap().is_none()
+    );
+    assert!(matches!(
+        model.predict_trials(0, &scan, &[0]),
+        Err(Error::ScanMismatch { what: "columns of behavior", .. })
+    ));
 }
 
 #[test]
@@ -46,13 +63,23 @@ fn scans_of_different_neurons_share_a_core() {
         *tier = Tier::Test;
     }
     let fewer = Scan::new(parts).unwrap();
-    let model = fit(&[&scan, &fewer], &config, FitOptions { seed: 1, ..FitOptions::default() }).unwrap();
+    let model =
+        fit(&[&scan, &fewer], &config, FitOptions { seed: 1, ..FitOptions::default() }).unwrap();
     assert_eq!(model.scan_count(), 2);
     assert_eq!(model.predict(0, scan.stimuli()).unwrap().values().ncols(), 6);
     let predicted = model.predict(1, scan.stimuli()).unwrap();
-    assert_eq!((predicted.values().ncols(), predicted.scan(), predicted.ids()), (4, "fewer", scan.stimuli().ids()));
-    assert!(matches!(model.predict(2, scan.stimuli()), Err(Error::NoSuchScan { index: 2, len: 2 })));
-    assert!(matches!(model.metrics(0, &fewer, 1), Err(Error::ScanMismatch { what: "neurons", .. })));
+    assert_eq!(
+        (predicted.values().ncols(), predicted.scan(), predicted.ids()),
+        (4, "fewer", scan.stimuli().ids())
+    );
+    assert!(matches!(
+        model.predict(2, scan.stimuli()),
+        Err(Error::NoSuchScan { index: 2, len: 2 })
+    ));
+    assert!(matches!(
+        model.metrics(0, &fewer, 1),
+        Err(Error::ScanMismatch { what: "neurons", .. })
+    ));
 }
 
 #[test]
@@ -62,14 +89,17 @@ fn trials_are_predicted_in_the_order_asked_for() {
     let (model, _) = events_of(&scan, &config);
     let trials: Vec<usize> = (0..scan.trial_image().len()).collect();
     let all = model.predict_trials(0, &scan, &trials).unwrap();
-    let backwards = model.predict_trials(0, &scan, &trials.iter().rev().copied().collect::<Vec<_>>()).unwrap();
+    let backwards =
+        model.predict_trials(0, &scan, &trials.iter().rev().copied().collect::<Vec<_>>()).unwrap();
     for (&t, row) in trials.iter().zip(all.rows()) {
         let other = backwards.row(trials.len() - 1 - t);
         assert!(row.iter().zip(other).all(|(a, b)| (a - b).abs() <= 1e-4 * a.abs()), "trial {t}");
     }
     let count = trials.len();
     let beyond = model.predict_trials(0, &scan, &[count]).unwrap_err();
-    assert!(matches!(beyond, Error::NoSuchTrial { trial, trials, .. } if trial == count && trials == count));
+    assert!(
+        matches!(beyond, Error::NoSuchTrial { trial, trials, .. } if trial == count && trials == count)
+    );
 }
 
 #[test]
@@ -90,7 +120,11 @@ fn neurons_that_never_vary_and_outliers_do_no_harm() {
     let v_a = model.v_a(0).unwrap();
     assert!(v_a[0].is_none() && v_a[1].is_none() && v_a[3].is_some_and(f32::is_finite), "{v_a:?}");
     let metrics = model.metrics(0, &odd, 1).unwrap();
-    assert!(metrics.single_trial[0].is_none() && metrics.to_average[1].is_none() && metrics.feve[0].is_none());
+    assert!(
+        metrics.single_trial[0].is_none()
+            && metrics.to_average[1].is_none()
+            && metrics.feve[0].is_none()
+    );
 }
 
 #[test]
@@ -114,15 +148,26 @@ fn negative_responses_are_refused_or_rectified() {
 #[test]
 fn what_cannot_be_fitted_is_named() {
     let (scan, config) = fixture::tiny();
-    assert!(matches!(fit(&[], &config, FitOptions { seed: 1, ..FitOptions::default() }), Err(Error::NoScans)));
+    assert!(matches!(
+        fit(&[], &config, FitOptions { seed: 1, ..FitOptions::default() }),
+        Err(Error::NoScans)
+    ));
 
     let mut parts = fixture::parts(&scan);
-    parts.tiers.iter_mut().filter(|tier| **tier == Tier::Validation).for_each(|tier| *tier = Tier::Train);
+    parts
+        .tiers
+        .iter_mut()
+        .filter(|tier| **tier == Tier::Validation)
+        .for_each(|tier| *tier = Tier::Train);
     let error = refused(&Scan::new(parts).unwrap(), &config);
     assert!(matches!(error, Error::TooFewTrials { tier: "validation", found: 0, .. }), "{error}");
 
     let mut parts = fixture::parts(&scan);
-    parts.tiers.iter_mut().filter(|tier| **tier == Tier::Train).for_each(|tier| *tier = Tier::Validation);
+    parts
+        .tiers
+        .iter_mut()
+        .filter(|tier| **tier == Tier::Train)
+        .for_each(|tier| *tier = Tier::Validation);
     let error = refused(&Scan::new(parts).unwrap(), &config);
     assert!(matches!(error, Error::TooFewTrials { tier: "train", found: 0, .. }), "{error}");
 
@@ -134,8 +179,12 @@ fn what_cannot_be_fitted_is_named() {
     let mut parts = fixture::parts(&scan);
     parts.stimuli = fixture::stimuli(parts.stimuli.len(), 16, 32, 9);
     let small = Scan::new(parts).unwrap();
-    let error = fit(&[&scan, &small], &config, FitOptions { seed: 1, ..FitOptions::default() }).unwrap_err();
-    assert!(matches!(error, Error::ImageSize { expected_height: 20, found_height: 16, .. }), "{error}");
+    let error = fit(&[&scan, &small], &config, FitOptions { seed: 1, ..FitOptions::default() })
+        .unwrap_err();
+    assert!(
+        matches!(error, Error::ImageSize { expected_height: 20, found_height: 16, .. }),
+        "{error}"
+    );
 
     let mut config = config;
     config.readout.levels = 0;
@@ -163,5 +212,9 @@ fn a_header_that_names_more_numbers_than_the_file_holds_takes_no_memory() {
     config["core"]["channels"] = serde_json::json!([1 << 20, 1 << 20]);
     config["core"]["kernels"] = serde_json::json!([9, 7]);
     let error = written(&config, 16);
-    assert!(error.contains("model.safetensors: core.") && error.contains("a tensor of this name, found none"), "{error}");
+    assert!(
+        error.contains("model.safetensors: core.")
+            && error.contains("a tensor of this name, found none"),
+        "{error}"
+    );
 }

@@ -2,12 +2,16 @@
 
 use brainprior_images::StimulusSet;
 use brainprior_recording::simulation::{SimulationConfig, Subunit, truth_for};
-use brainprior_response_model::{Config, CoreConfig, FitOptions, OptimizationConfig, ResponseModel, fit};
+use brainprior_response_model::{
+    Config, CoreConfig, FitOptions, OptimizationConfig, ResponseModel, fit,
+};
 
 fn pearson(pairs: &[(f64, f64)]) -> f64 {
     let n = pairs.len() as f64;
-    let (mx, my) = (pairs.iter().map(|p| p.0).sum::<f64>() / n, pairs.iter().map(|p| p.1).sum::<f64>() / n);
-    let sum = |f: &dyn Fn(f64, f64) -> f64| pairs.iter().map(|(x, y)| f(x - mx, y - my)).sum::<f64>();
+    let (mx, my) =
+        (pairs.iter().map(|p| p.0).sum::<f64>() / n, pairs.iter().map(|p| p.1).sum::<f64>() / n);
+    let sum =
+        |f: &dyn Fn(f64, f64) -> f64| pairs.iter().map(|(x, y)| f(x - mx, y - my)).sum::<f64>();
     sum(&|x, y| x * y) / (sum(&|x, _| x * x) * sum(&|_, y| y * y)).sqrt()
 }
 
@@ -18,13 +22,22 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 #[test]
 fn predicts_unseen_images_and_finds_fields_gaze_and_gains() {
-    let simulation =
-        SimulationConfig { neurons: 40, repeats: 6, fraction_unresponsive: 0.0, max_gaze_shift: 2.0, ..Default::default() };
+    let simulation = SimulationConfig {
+        neurons: 40,
+        repeats: 6,
+        fraction_unresponsive: 0.0,
+        max_gaze_shift: 2.0,
+        ..Default::default()
+    };
     let simulated = crate::fixture::simulated(1000, 40, &simulation);
     let (scan, truth) = (&simulated.scan, &simulated.truth);
     let config = Config {
         core: CoreConfig { channels: vec![8, 8], kernels: vec![9, 3], ..CoreConfig::default() },
-        optimization: OptimizationConfig { batch_images: 32, max_epochs: 15, ..OptimizationConfig::default() },
+        optimization: OptimizationConfig {
+            batch_images: 32,
+            max_epochs: 15,
+            ..OptimizationConfig::default()
+        },
         ..Config::default()
     };
     let model = fit(&[scan], &config, FitOptions { seed: 1, ..FitOptions::default() }).unwrap();
@@ -42,12 +55,19 @@ fn predicts_unseen_images_and_finds_fields_gaze_and_gains() {
     let expected = truth_for(scan, truth).unwrap().select(images.ids()).unwrap();
     let neuron = |n: usize| {
         let columns = (predicted.values().column(n), expected.values().column(n));
-        columns.0.iter().zip(columns.1).map(|(&p, &e)| (f64::from(p), f64::from(e))).collect::<Vec<_>>()
+        columns
+            .0
+            .iter()
+            .zip(columns.1)
+            .map(|(&p, &e)| (f64::from(p), f64::from(e)))
+            .collect::<Vec<_>>()
     };
     let against_truth = median((0..40).map(|n| pearson(&neuron(n))).collect());
     assert!(against_truth > 0.6, "predicted against true responses: {against_truth}");
     // In the scan's units, the predicted mean is the true mean.
-    let ratios = (0..40).map(|n| neuron(n).iter().map(|p| p.0).sum::<f64>() / neuron(n).iter().map(|p| p.1).sum::<f64>());
+    let ratios = (0..40).map(|n| {
+        neuron(n).iter().map(|p| p.0).sum::<f64>() / neuron(n).iter().map(|p| p.1).sum::<f64>()
+    });
     let ratio = median(ratios.collect());
     assert!((0.85..1.15).contains(&ratio), "{ratio}");
 
@@ -58,8 +78,10 @@ fn predicts_unseen_images_and_finds_fields_gaze_and_gains() {
                 let (x, y) = ((x + 1.0) / 2.0 * 32.0 - 0.5, (y + 1.0) / 2.0 * 20.0 - 0.5);
                 // The center of a neuron's excitatory and inhibitory subunits.
                 let weight: f32 = cell.subunits.iter().map(|unit| unit.weight.abs()).sum();
-                let center =
-                    |of: fn(&Subunit) -> f32| cell.subunits.iter().map(|unit| unit.weight.abs() * of(unit)).sum::<f32>() / weight;
+                let center = |of: fn(&Subunit) -> f32| {
+                    cell.subunits.iter().map(|unit| unit.weight.abs() * of(unit)).sum::<f32>()
+                        / weight
+                };
                 f64::from((x - center(|unit| unit.x)).hypot(y - center(|unit| unit.y)))
             })
             .collect(),
@@ -74,7 +96,8 @@ fn predicts_unseen_images_and_finds_fields_gaze_and_gains() {
     for k in 0..2 {
         let pair = |(shift, row): (&[f32; 2], ndarray::ArrayView1<f32>)| {
             let from_mean = |j: usize| f64::from(row[j]) - gaze.pupil_center_mean[j];
-            let true_shift = gaze.gaze_matrix[k][0] * from_mean(0) + gaze.gaze_matrix[k][1] * from_mean(1);
+            let true_shift =
+                gaze.gaze_matrix[k][0] * from_mean(0) + gaze.gaze_matrix[k][1] * from_mean(1);
             (f64::from(shift[k]), true_shift)
         };
         let r = pearson(&shifts.iter().zip(pupil.rows()).map(pair).collect::<Vec<_>>());
@@ -87,8 +110,10 @@ fn predicts_unseen_images_and_finds_fields_gaze_and_gains() {
     let gains = model.gains(0, behavior).unwrap().unwrap();
     let of_neuron = |n: usize| {
         let pair = |(t, row): (usize, ndarray::ArrayView1<f32>)| {
-            let scaled = |k: usize| (f64::from(row[k]) - gaze.behavior_mean[k]) / gaze.behavior_std[k];
-            let log_gain: f64 = (0..3).map(|k| f64::from(truth.neurons()[n].behavior_gain[k]) * scaled(k)).sum();
+            let scaled =
+                |k: usize| (f64::from(row[k]) - gaze.behavior_mean[k]) / gaze.behavior_std[k];
+            let log_gain: f64 =
+                (0..3).map(|k| f64::from(truth.neurons()[n].behavior_gain[k]) * scaled(k)).sum();
             (f64::from(gains[(t, n)].ln()), log_gain)
         };
         pearson(&behavior.rows().into_iter().enumerate().map(pair).collect::<Vec<_>>())
@@ -114,7 +139,12 @@ fn saved_model_predicts_the_same(model: &ResponseModel, images: &StimulusSet) {
     let mut bytes = std::fs::read(&again).unwrap();
     let start = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let header: serde_json::Value = serde_json::from_slice(&bytes[8..start]).unwrap();
-    let (name, tensor) = header.as_object().unwrap().iter().find(|(name, _)| name.ends_with("running_variance")).unwrap();
+    let (name, tensor) = header
+        .as_object()
+        .unwrap()
+        .iter()
+        .find(|(name, _)| name.ends_with("running_variance"))
+        .unwrap();
     let second = start + tensor["data_offsets"][0].as_u64().unwrap() as usize + 4;
     bytes[second..second + 4].copy_from_slice(&(-0.25f32).to_le_bytes());
     std::fs::write(&path, &bytes).unwrap();

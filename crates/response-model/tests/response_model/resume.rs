@@ -6,13 +6,22 @@ use crate::fixture;
 use brainprior_recording::Scan;
 use brainprior_response_model::{Config, Error, FitEvent, FitOptions, fit};
 
-fn fitted(scan: &Scan, config: &Config, checkpoint: Option<&Path>, observe: &mut dyn FnMut(FitEvent)) -> Vec<u8> {
+fn fitted(
+    scan: &Scan,
+    config: &Config,
+    checkpoint: Option<&Path>,
+    observe: &mut dyn FnMut(FitEvent),
+) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
-    fit(&[scan], config, FitOptions { seed: 7, checkpoint, observer: Some(observe), ..FitOptions::default() })
-        .unwrap()
-        .save(&path)
-        .unwrap();
+    fit(
+        &[scan],
+        config,
+        FitOptions { seed: 7, checkpoint, observer: Some(observe), ..FitOptions::default() },
+    )
+    .unwrap()
+    .save(&path)
+    .unwrap();
     std::fs::read(path).unwrap()
 }
 
@@ -36,12 +45,20 @@ fn a_resumed_fit_gives_the_bytes_of_an_uninterrupted_one() {
     });
     assert_eq!(resumed, Some(2));
     assert!(first == second, "models differ");
-    assert!(std::fs::read(&whole).unwrap() == std::fs::read(&interrupted).unwrap(), "checkpoints differ");
+    assert!(
+        std::fs::read(&whole).unwrap() == std::fs::read(&interrupted).unwrap(),
+        "checkpoints differ"
+    );
 
     let mut epochs = 0;
-    let third = fitted(&scan, &config, Some(&whole), &mut |event| epochs += usize::from(matches!(event, FitEvent::Epoch { .. })));
+    let third = fitted(&scan, &config, Some(&whole), &mut |event| {
+        epochs += usize::from(matches!(event, FitEvent::Epoch { .. }))
+    });
     assert!(first == third && epochs == 0, "a finished fit is not run again");
-    assert!(first == fitted(&scan, &config, None, &mut |_| {}), "the checkpoint does not change the fit");
+    assert!(
+        first == fitted(&scan, &config, None, &mut |_| {}),
+        "the checkpoint does not change the fit"
+    );
 }
 
 #[test]
@@ -59,20 +76,44 @@ fn a_checkpoint_of_another_fit_is_refused() {
     let (scan, config) = fixture::tiny();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoint");
-    fit(&[&scan], &config, FitOptions { seed: 7, checkpoint: Some(&path), ..FitOptions::default() }).unwrap();
-    let other_seed =
-        fit(&[&scan], &config, FitOptions { seed: 8, checkpoint: Some(&path), ..FitOptions::default() }).unwrap_err();
-    assert!(matches!(&other_seed, Error::ForeignCheckpoint { difference, .. } if difference.what == "seed"), "{other_seed}");
+    fit(
+        &[&scan],
+        &config,
+        FitOptions { seed: 7, checkpoint: Some(&path), ..FitOptions::default() },
+    )
+    .unwrap();
+    let other_seed = fit(
+        &[&scan],
+        &config,
+        FitOptions { seed: 8, checkpoint: Some(&path), ..FitOptions::default() },
+    )
+    .unwrap_err();
+    assert!(
+        matches!(&other_seed, Error::ForeignCheckpoint { difference, .. } if difference.what == "seed"),
+        "{other_seed}"
+    );
     let mut other = config.clone();
     other.core.kernels[1] = 5;
-    let other_config =
-        fit(&[&scan], &other, FitOptions { seed: 7, checkpoint: Some(&path), ..FitOptions::default() }).unwrap_err().to_string();
-    assert!(other_config.contains("setting config.core.kernels.1: expected 5, found 3"), "{other_config}");
+    let other_config = fit(
+        &[&scan],
+        &other,
+        FitOptions { seed: 7, checkpoint: Some(&path), ..FitOptions::default() },
+    )
+    .unwrap_err()
+    .to_string();
+    assert!(
+        other_config.contains("setting config.core.kernels.1: expected 5, found 3"),
+        "{other_config}"
+    );
     let mut changed = fixture::parts(&scan);
     changed.responses[(3, 1)] += 1.0;
     let changed = Scan::new(changed).unwrap();
-    let other_scan =
-        fit(&[&changed], &config, FitOptions { seed: 7, checkpoint: Some(&path), ..FitOptions::default() }).unwrap_err();
+    let other_scan = fit(
+        &[&changed],
+        &config,
+        FitOptions { seed: 7, checkpoint: Some(&path), ..FitOptions::default() },
+    )
+    .unwrap_err();
     assert!(
         matches!(&other_scan, Error::ForeignCheckpoint { difference, .. } if difference.what == "input scan 0"),
         "{other_scan}"
@@ -80,6 +121,14 @@ fn a_checkpoint_of_another_fit_is_refused() {
 
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-    let truncated = fit(&[&scan], &config, FitOptions { seed: 7, checkpoint: Some(&path), ..FitOptions::default() }).unwrap_err();
-    assert!(matches!(truncated, Error::File(_)) && truncated.to_string().contains("checkpoint"), "{truncated}");
+    let truncated = fit(
+        &[&scan],
+        &config,
+        FitOptions { seed: 7, checkpoint: Some(&path), ..FitOptions::default() },
+    )
+    .unwrap_err();
+    assert!(
+        matches!(truncated, Error::File(_)) && truncated.to_string().contains("checkpoint"),
+        "{truncated}"
+    );
 }

@@ -15,7 +15,9 @@ fn overlapping(validating: usize) -> (Scan, Scan) {
     parts.name = "other".into();
     let validation = first.trials_in(Tier::Validation);
     validation.iter().for_each(|&trial| parts.tiers[trial] = Tier::Train);
-    first.trials_in(Tier::Train)[..validating].iter().for_each(|&trial| parts.tiers[trial] = Tier::Validation);
+    first.trials_in(Tier::Train)[..validating]
+        .iter()
+        .for_each(|&trial| parts.tiers[trial] = Tier::Validation);
     (first, Scan::new(parts).unwrap())
 }
 
@@ -40,16 +42,24 @@ fn a_fit_does_not_see_the_trials_of_images_that_validate_in_another_scan() {
         let model = fit(
             &[first, &other],
             &config,
-            FitOptions { seed: 1, observer: Some(&mut |event| events.push(event)), ..FitOptions::default() },
+            FitOptions {
+                seed: 1,
+                observer: Some(&mut |event| events.push(event)),
+                ..FitOptions::default()
+            },
         )
         .unwrap();
         (model, events)
     };
-    let predict = |model: &ResponseModel| [0, 1].map(|scan| model.predict(scan, first.stimuli()).unwrap());
+    let predict =
+        |model: &ResponseModel| [0, 1].map(|scan| model.predict(scan, first.stimuli()).unwrap());
     let (model, events) = fitted(&first);
     let left_out = |scan: &str, trials| FitEvent::LeftOut { scan: scan.into(), trials };
     assert!(events.contains(&left_out("sim", 10)), "{events:?}");
-    assert!(events.contains(&left_out("other", first.trials_in(Tier::Validation).len())), "{events:?}");
+    assert!(
+        events.contains(&left_out("other", first.trials_in(Tier::Validation).len())),
+        "{events:?}"
+    );
     // Everything recorded in a trial is changed.
     let with_another = |trial: usize| {
         let mut parts = fixture::parts(&first);
@@ -71,7 +81,8 @@ fn scans_whose_tiers_leave_nothing_to_train_are_refused() {
     let (first, config) = fixture::tiny();
     let marked = first.trials_in(Tier::Train).len();
     let (first, other) = overlapping(marked - 1);
-    let error = fit(&[&first, &other], &config, FitOptions { seed: 1, ..FitOptions::default() }).unwrap_err();
+    let error = fit(&[&first, &other], &config, FitOptions { seed: 1, ..FitOptions::default() })
+        .unwrap_err();
     assert!(
         matches!(&error, Error::ValidateElsewhere { scan, trials, left_out } if scan == "sim" && (*trials, *left_out) == (marked, marked - 1)),
         "{error}"
@@ -96,13 +107,16 @@ fn shared_scans_validate_on_images_that_others_would_train() {
     assert_eq!(TrainingTrials::of(&[a, c]).left_out()[1], 451);
     let all = TrainingTrials::of(&[a, b, c]);
     assert_eq!(all.left_out(), [866; 3]);
-    for (scan, (trials, left_out)) in [a, b, c].into_iter().zip(all.trials().iter().zip(all.left_out())) {
+    for (scan, (trials, left_out)) in
+        [a, b, c].into_iter().zip(all.trials().iter().zip(all.left_out()))
+    {
         assert_eq!(trials.len() + left_out, scan.trials_in(Tier::Train).len());
         let validates = |trial: &usize| {
             let id = scan.stimuli().ids()[scan.trial_image()[*trial]];
             [a, b, c].iter().any(|other| {
                 let shows = |t: &usize| other.stimuli().ids()[other.trial_image()[*t]] == id;
-                other.stimuli().position(id).is_some() && other.trials_in(Tier::Validation).iter().any(shows)
+                other.stimuli().position(id).is_some()
+                    && other.trials_in(Tier::Validation).iter().any(shows)
             })
         };
         assert!(!trials.iter().step_by(20).any(validates), "{}", scan.name());

@@ -3,8 +3,9 @@
 use super::decision_boundary::candidate_classes;
 use crate::{Attack, AttackKind, Batch, Criterion, Loss, Norm, Result};
 
-/// Gradient ascent with momentum that halves its step length and returns to its best point when progress stalls (Croce
-/// and Hein 2020). The defaults are those of AutoAttack: 100 iterations, one random start, rho 0.75.
+/// Gradient ascent with momentum that halves its step length and returns to its best point when
+/// progress stalls (Croce and Hein 2020). The defaults are those of AutoAttack: 100 iterations, one
+/// random start, rho 0.75.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Apgd {
     norm: Norm,
@@ -13,8 +14,8 @@ pub struct Apgd {
     restarts: usize,
 }
 
-/// Auto-PGD towards each of the most likely other classes in turn (AutoAttack's APGD-T): targeted DLR loss, 9 classes,
-/// 100 iterations each.
+/// Auto-PGD towards each of the most likely other classes in turn (AutoAttack's APGD-T): targeted
+/// DLR loss, 9 classes, 100 iterations each.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ApgdTargeted {
     norm: Norm,
@@ -104,17 +105,24 @@ impl Attack for ApgdTargeted {
     fn run(&self, batch: &mut Batch) -> Result<()> {
         let mut standing = batch.all();
         let rows = batch.query(&standing, &batch.originals(&standing))?;
-        let classes: Vec<Vec<usize>> =
-            standing.iter().zip(&rows).map(|(image, row)| candidate_classes(batch.criterion(*image), row, row.len())).collect();
+        let classes: Vec<Vec<usize>> = standing
+            .iter()
+            .zip(&rows)
+            .map(|(image, row)| candidate_classes(batch.criterion(*image), row, row.len()))
+            .collect();
         for rank in 0..self.classes {
-            let (with, without): (Vec<usize>, Vec<usize>) = standing.iter().partition(|image| match batch.criterion(**image) {
-                Criterion::Misclassification { .. } => rank < classes[**image].len(),
-                // A targeted attack has only one class.
-                Criterion::TargetedMisclassification { .. } => rank == 0,
-            });
-            let criteria: Vec<Criterion> = batch.all().into_iter().map(|image| batch.criterion(image)).collect();
+            let (with, without): (Vec<usize>, Vec<usize>) =
+                standing.iter().partition(|image| match batch.criterion(**image) {
+                    Criterion::Misclassification { .. } => rank < classes[**image].len(),
+                    // A targeted attack has only one class.
+                    Criterion::TargetedMisclassification { .. } => rank == 0,
+                });
+            let criteria: Vec<Criterion> =
+                batch.all().into_iter().map(|image| batch.criterion(image)).collect();
             let loss = |image: usize| match criteria[image] {
-                Criterion::Misclassification { .. } => Loss::TargetedDlr { class: classes[image][rank] },
+                Criterion::Misclassification { .. } => {
+                    Loss::TargetedDlr { class: classes[image][rank] }
+                }
                 Criterion::TargetedMisclassification { .. } => Loss::Dlr,
             };
             let starts = random_starts(batch, self.norm, &with, rank as u64);
@@ -143,8 +151,9 @@ struct Climber {
     last_loss: f64,
 }
 
-/// Runs Auto-PGD on all `images`, each from its point in `starts`, and returns the images that withstand it. The
-/// candidates are adversarial points; for images that withstand, the points of largest loss.
+/// Runs Auto-PGD on all `images`, each from its point in `starts`, and returns the images that
+/// withstand it. The candidates are adversarial points; for images that withstand, the points of
+/// largest loss.
 pub(super) fn ascend(
     batch: &mut Batch,
     norm: Norm,
@@ -169,7 +178,8 @@ pub(super) fn ascend(
             climber.previous = std::mem::replace(&mut climber.point, next);
         }
         let images: Vec<usize> = climbers.iter().map(|climber| climber.image).collect();
-        let points: Vec<f32> = climbers.iter().flat_map(|climber| &climber.point).copied().collect();
+        let points: Vec<f32> =
+            climbers.iter().flat_map(|climber| &climber.point).copied().collect();
         let gradients = batch.gradients_by(&images, &points, &loss)?;
         since += 1;
         let check = since == period;
@@ -209,7 +219,8 @@ fn random_starts(batch: &Batch, norm: Norm, images: &[usize], attempt: u64) -> V
                 _ => norm.random_direction(original.len(), &mut generator),
             };
             if norm == Norm::Linf {
-                let largest = step.iter().fold(f64::MIN_POSITIVE, |max, value| max.max(value.abs()));
+                let largest =
+                    step.iter().fold(f64::MIN_POSITIVE, |max, value| max.max(value.abs()));
                 step.iter_mut().for_each(|value| *value /= largest);
             }
             batch.moved(*image, original, &step, batch.epsilon(*image))
@@ -217,7 +228,12 @@ fn random_starts(batch: &Batch, norm: Norm, images: &[usize], attempt: u64) -> V
         .collect()
 }
 
-fn begin(batch: &mut Batch, images: &[usize], starts: Vec<Vec<f32>>, loss: &impl Fn(usize) -> Loss) -> Result<Vec<Climber>> {
+fn begin(
+    batch: &mut Batch,
+    images: &[usize],
+    starts: Vec<Vec<f32>>,
+    loss: &impl Fn(usize) -> Loss,
+) -> Result<Vec<Climber>> {
     let gradients = batch.gradients_by(images, &starts.concat(), loss)?;
     let mut climbers = Vec::with_capacity(images.len());
     for (row, (image, point)) in images.iter().zip(starts).enumerate() {
@@ -246,10 +262,12 @@ fn begin(batch: &mut Batch, images: &[usize], starts: Vec<Vec<f32>>, loss: &impl
 
 impl Climber {
     fn advance(&self, batch: &Batch, norm: Norm, fresh: f64) -> Vec<f32> {
-        let stepped = batch.moved(self.image, &self.point, &norm.steepest(&self.gradient), self.step);
+        let stepped =
+            batch.moved(self.image, &self.point, &norm.steepest(&self.gradient), self.step);
         let direction: Vec<f64> = (0..stepped.len())
             .map(|index| {
-                let [here, next, before] = [self.point[index], stepped[index], self.previous[index]].map(f64::from);
+                let [here, next, before] =
+                    [self.point[index], stepped[index], self.previous[index]].map(f64::from);
                 fresh * (next - here) + (1.0 - fresh) * (here - before)
             })
             .collect();

@@ -4,12 +4,13 @@ use super::apgd::ascend;
 use super::decision_boundary::candidate_classes;
 use crate::{Attack, AttackKind, Batch, Criterion, Loss, Norm, Result};
 
-/// Auto-PGD ([`crate::Apgd`]) in ever smaller balls: a search over epsilon for each image, in which each run starts
-/// where the last one ended.
+/// Auto-PGD ([`crate::Apgd`]) in ever smaller balls: a search over epsilon for each image, in which
+/// each run starts where the last one ended.
 ///
-/// A run ends when it finds an adversarial point, and the next ball is smaller; a run that uses up its share of the
-/// passes makes the next ball larger. The search starts from the result of an earlier attack if there is one, otherwise
-/// from the image with the epsilon at which a linear model would fail.
+/// A run ends when it finds an adversarial point, and the next ball is smaller; a run that uses up
+/// its share of the passes makes the next ball larger. The search starts from the result of an
+/// earlier attack if there is one, otherwise from the image with the epsilon at which a linear
+/// model would fail.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ApgdMinimal {
     norm: Norm,
@@ -21,7 +22,8 @@ pub struct ApgdMinimal {
 enum Towards {
     /// The same loss in all runs.
     Loss(Loss),
-    /// Targeted DLR towards the most likely classes in turn, starting with the class that succeeded last.
+    /// Targeted DLR towards the most likely classes in turn, starting with the class that succeeded
+    /// last.
     Classes,
 }
 
@@ -33,7 +35,8 @@ const CLASSES: usize = 3;
 /// How much smaller than a known point, or larger than the linear estimate, the first ball is.
 const NARROWER: f64 = 0.05;
 const WIDER: f64 = 1.5;
-/// The search ends when the largest failed and the smallest successful ball differ by less than this fraction.
+/// The search ends when the largest failed and the smallest successful ball differ by less than
+/// this fraction.
 const TOLERANCE: f64 = 1e-3;
 
 impl ApgdMinimal {
@@ -110,18 +113,23 @@ impl Attack for ApgdMinimal {
             }
             let images: Vec<usize> = hunts.iter().map(|hunt| hunt.image).collect();
             let epsilons: Vec<f64> = hunts.iter().map(|hunt| hunt.epsilon).collect();
-            let losses: Vec<Loss> = hunts.iter().map(|hunt| self.loss(batch.criterion(hunt.image), hunt)).collect();
-            let before: Vec<usize> = images.iter().map(|image| batch.counts(*image).passes()).collect();
+            let losses: Vec<Loss> =
+                hunts.iter().map(|hunt| self.loss(batch.criterion(hunt.image), hunt)).collect();
+            let before: Vec<usize> =
+                images.iter().map(|image| batch.counts(*image).passes()).collect();
             let mut standing = Vec::new();
             let ends = batch.within(&images, &epsilons, |inner| {
                 let all = inner.all();
-                let start = |(row, hunt): (usize, &Hunt)| inner.moved(row, &hunt.warm, &vec![0.0; hunt.warm.len()], 0.0);
+                let start = |(row, hunt): (usize, &Hunt)| {
+                    inner.moved(row, &hunt.warm, &vec![0.0; hunt.warm.len()], 0.0)
+                };
                 let starts = hunts.iter().enumerate().map(start).collect();
                 standing = ascend(inner, self.norm, &all, starts, steps, |row| losses[row])?;
                 Ok(())
             })?;
             for (row, (hunt, end)) in hunts.iter_mut().zip(ends).enumerate() {
-                hunt.left = hunt.left.saturating_sub(batch.counts(hunt.image).passes() - before[row]);
+                hunt.left =
+                    hunt.left.saturating_sub(batch.counts(hunt.image).passes() - before[row]);
                 let Some(end) = end else { continue };
                 let distance = self.norm.distance(batch.original(hunt.image), &end);
                 hunt.warm = end;
@@ -139,14 +147,16 @@ impl Attack for ApgdMinimal {
 impl ApgdMinimal {
     fn begin(&self, batch: &mut Batch) -> Result<Vec<Hunt>> {
         let images = batch.all();
-        let asks = |image: &usize| batch.start(*image).is_none() || self.towards == Towards::Classes;
+        let asks =
+            |image: &usize| batch.start(*image).is_none() || self.towards == Towards::Classes;
         let asked: Vec<usize> = images.iter().copied().filter(asks).collect();
         let known = |image: usize, batch: &Batch| batch.start(image).map(<[f32]>::to_vec);
         let mut hunts: Vec<Hunt> = images
             .into_iter()
             .map(|image| {
                 let start = known(image, batch);
-                let high = start.as_ref().map(|point| self.norm.distance(batch.original(image), point));
+                let high =
+                    start.as_ref().map(|point| self.norm.distance(batch.original(image), point));
                 Hunt {
                     image,
                     warm: start.unwrap_or_else(|| batch.original(image).to_vec()),
@@ -169,11 +179,14 @@ impl ApgdMinimal {
             let hunt = &mut hunts[image];
             hunt.left = hunt.left.saturating_sub(2);
             let criterion = batch.criterion(image);
-            if self.towards == Towards::Classes && matches!(criterion, Criterion::Misclassification { .. }) {
+            if self.towards == Towards::Classes
+                && matches!(criterion, Criterion::Misclassification { .. })
+            {
                 hunt.classes = candidate_classes(criterion, gradients.logits(row), CLASSES + 1);
             }
             if hunt.high.is_none() {
-                let flat = gradients.loss(row).abs() / self.norm.dual_length(gradients.of(row)).max(f64::MIN_POSITIVE);
+                let flat = gradients.loss(row).abs()
+                    / self.norm.dual_length(gradients.of(row)).max(f64::MIN_POSITIVE);
                 hunt.epsilon = (WIDER * flat).clamp(1e-4 * range, range);
             }
         }
@@ -183,7 +196,9 @@ impl ApgdMinimal {
     fn loss(&self, criterion: Criterion, hunt: &Hunt) -> Loss {
         match (self.towards, criterion) {
             (Towards::Loss(loss), _) => loss,
-            (Towards::Classes, Criterion::Misclassification { .. }) if hunt.rank < hunt.classes.len() => {
+            (Towards::Classes, Criterion::Misclassification { .. })
+                if hunt.rank < hunt.classes.len() =>
+            {
                 Loss::TargetedDlr { class: hunt.classes[hunt.rank] }
             }
             (Towards::Classes, _) => Loss::Dlr,

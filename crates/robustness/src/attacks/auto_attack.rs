@@ -3,8 +3,9 @@
 use super::{Apgd, ApgdTargeted, FabTargeted, Square};
 use crate::{Attack, AttackKind, Batch, Norm, Result};
 
-/// The standard ensemble of Croce and Hein (2020) in its order: Auto-PGD on cross-entropy, Auto-PGD towards 9 classes,
-/// FAB towards 9 classes, and Square with 5,000 queries, each on the images that withstood the earlier ones.
+/// The standard ensemble of Croce and Hein (2020) in its order: Auto-PGD on cross-entropy, Auto-PGD
+/// towards 9 classes, FAB towards 9 classes, and Square with 5,000 queries, each on the images that
+/// withstood the earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AutoAttack {
     norm: Norm,
@@ -32,8 +33,12 @@ impl Attack for AutoAttack {
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
         let square = Square::new(self.norm).unstretched();
-        let members: [&dyn Attack; 4] =
-            [&Apgd::new(self.norm), &ApgdTargeted::new(self.norm), &FabTargeted::new(self.norm), &square];
+        let members: [&dyn Attack; 4] = [
+            &Apgd::new(self.norm),
+            &ApgdTargeted::new(self.norm),
+            &FabTargeted::new(self.norm),
+            &square,
+        ];
         let mut standing = batch.all();
         for member in members {
             let results = batch.nested(&standing, |inner| member.run(inner))?;
@@ -43,7 +48,8 @@ impl Attack for AutoAttack {
     }
 }
 
-/// Keeps results that are adversarial within epsilon as candidates; returns the images that withstand.
+/// Keeps results that are adversarial within epsilon as candidates; returns the images that
+/// withstand.
 pub(super) fn keep_fallen(
     batch: &mut Batch,
     norm: Norm,
@@ -60,7 +66,9 @@ pub(super) fn keep_fallen(
         tried.push(image);
         points.push(pixels);
     }
-    for ((image, pixels), fallen) in tried.iter().zip(&points).zip(batch.are_adversarial(&tried, &points.concat())?) {
+    for ((image, pixels), fallen) in
+        tried.iter().zip(&points).zip(batch.are_adversarial(&tried, &points.concat())?)
+    {
         if fallen || batch.candidate(*image).is_none() {
             batch.set_candidate(*image, pixels);
         }

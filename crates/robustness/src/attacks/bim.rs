@@ -3,9 +3,10 @@
 use super::descent::Descent;
 use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 
-/// Gradient steps from the image, each projected back into the ball (Kurakin et al. 2017), with the defaults of Foolbox
-/// 3.3: 10 steps of 0.2 epsilon. As in Foolbox, all steps run and the last point is the result, so that an image is
-/// pushed as far beyond the decision boundary as the ball allows; [`crate::Pgd`] stops at the boundary.
+/// Gradient steps from the image, each projected back into the ball (Kurakin et al. 2017), with the
+/// defaults of Foolbox 3.3: 10 steps of 0.2 epsilon. As in Foolbox, all steps run and the last
+/// point is the result, so that an image is pushed as far beyond the decision boundary as the ball
+/// allows; [`crate::Pgd`] stops at the boundary.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bim(Descent);
 

@@ -3,9 +3,10 @@
 use crate::{Attack, AttackKind, Batch, Norm, Result};
 use rand::Rng;
 
-/// Blends the image with uniform noise until it is adversarial. The defaults are those of Foolbox 3.3
-/// (`LinearSearchBlendedUniformNoiseAttack`): up to 1,000 draws of noise until one is adversarial, then 1,000 steps
-/// from the image towards it. If no noise image is adversarial, plain gray images and the inverted image are tried.
+/// Blends the image with uniform noise until it is adversarial. The defaults are those of Foolbox
+/// 3.3 (`LinearSearchBlendedUniformNoiseAttack`): up to 1,000 draws of noise until one is
+/// adversarial, then 1,000 steps from the image towards it. If no noise image is adversarial, plain
+/// gray images and the inverted image are tried.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BlendedNoise {
     norm: Norm,
@@ -48,8 +49,8 @@ impl Attack for BlendedNoise {
     }
 }
 
-/// Starting point of an attack along the decision boundary: the known adversarial point, otherwise a blend with noise;
-/// `None` if nothing tried is adversarial.
+/// Starting point of an attack along the decision boundary: the known adversarial point, otherwise
+/// a blend with noise; `None` if nothing tried is adversarial.
 pub(super) fn start(batch: &mut Batch, image: usize) -> Result<Option<Vec<f32>>> {
     match batch.start(image) {
         Some(known) => Ok(Some(known.to_vec())),
@@ -62,7 +63,10 @@ fn search(batch: &mut Batch, image: usize, steps: usize) -> Result<Option<Vec<f3
     let original = batch.original(image);
     let blend = |step: usize| {
         let share = step as f64 / steps as f64;
-        let mixed = original.iter().zip(&far).map(|(a, b)| (1.0 - share) * f64::from(*a) + share * f64::from(*b));
+        let mixed = original
+            .iter()
+            .zip(&far)
+            .map(|(a, b)| (1.0 - share) * f64::from(*a) + share * f64::from(*b));
         mixed.map(|value| (value as f32).clamp(0.0, 1.0)).collect::<Vec<f32>>()
     };
     for first in (1..=steps).step_by(AT_ONCE) {
@@ -87,7 +91,9 @@ fn adversarial_noise(batch: &mut Batch, image: usize) -> Result<Option<Vec<f32>>
             0 => std::mem::take(&mut plain),
             // Usually the first draw suffices.
             DRAWS => vec![(0..area).map(|_| generator.random()).collect()],
-            _ => (0..left.min(AT_ONCE)).map(|_| (0..area).map(|_| generator.random()).collect()).collect(),
+            _ => (0..left.min(AT_ONCE))
+                .map(|_| (0..area).map(|_| generator.random()).collect())
+                .collect(),
         };
         if some.is_empty() {
             return Ok(None);

@@ -6,12 +6,13 @@ use crate::{Attack, AttackKind, Batch, Norm, Result};
 use rand_chacha::ChaCha8Rng;
 use std::collections::VecDeque;
 
-/// A random walk along the decision boundary that approaches the image and uses only the model's decisions (Brendel et
-/// al. 2018); L2.
+/// A random walk along the decision boundary that approaches the image and uses only the model's
+/// decisions (Brendel et al. 2018); L2.
 ///
-/// The defaults are those of Foolbox 3.3 (`BoundaryAttack`): 25,000 steps, both step lengths initially 0.01 of the
-/// distance and changed by a factor of 1.5 according to the success rate, which is checked every 10 steps. An image is
-/// done once its step towards the image falls below 1e-7. Unlike in Foolbox, every image has its own random directions.
+/// The defaults are those of Foolbox 3.3 (`BoundaryAttack`): 25,000 steps, both step lengths
+/// initially 0.01 of the distance and changed by a factor of 1.5 according to the success rate,
+/// which is checked every 10 steps. An image is done once its step towards the image falls below
+/// 1e-7. Unlike in Foolbox, every image has its own random directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Boundary {
     steps: usize,
@@ -104,16 +105,22 @@ impl Attack for Boundary {
                 break;
             }
             let images: Vec<usize> = walkers.iter().map(|walker| walker.image).collect();
-            let proposals: Vec<(Vec<f32>, Vec<f32>)> =
-                walkers.iter_mut().map(|walker| walker.draw_proposal(batch.original(walker.image))).collect();
+            let proposals: Vec<(Vec<f32>, Vec<f32>)> = walkers
+                .iter_mut()
+                .map(|walker| walker.draw_proposal(batch.original(walker.image)))
+                .collect();
             let inner: Vec<f32> = proposals.iter().flat_map(|(inner, _)| inner).copied().collect();
             let adversarial = batch.are_adversarial(&images, &inner)?;
             let look = step.is_multiple_of(LOOK_EVERY);
-            let around: Vec<f32> = proposals.iter().flat_map(|(_, around)| around).copied().collect();
+            let around: Vec<f32> =
+                proposals.iter().flat_map(|(_, around)| around).copied().collect();
             let around = if look { batch.are_adversarial(&images, &around)? } else { vec![] };
             for (row, (walker, (inner, _))) in walkers.iter_mut().zip(proposals).enumerate() {
                 let original = batch.original(walker.image);
-                if adversarial[row] && Norm::L2.distance(original, &inner) < Norm::L2.distance(original, &walker.point) {
+                if adversarial[row]
+                    && Norm::L2.distance(original, &inner)
+                        < Norm::L2.distance(original, &walker.point)
+                {
                     batch.keep_if_closer(walker.image, &inner);
                     walker.point = inner;
                 }
@@ -127,14 +134,19 @@ impl Attack for Boundary {
 }
 
 impl Walker {
-    /// A step around the image, and the same step followed by one towards the image (the first of the pair).
+    /// A step around the image, and the same step followed by one towards the image (the first of
+    /// the pair).
     fn draw_proposal(&mut self, original: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let home: Vec<f32> = original.iter().zip(&self.point).map(|(a, b)| a - b).collect();
         let distance = l2(&home).max(f64::MIN_POSITIVE);
         let mut aside = gaussian(original.len(), &mut self.generator);
         let along: f64 = aside.iter().zip(&home).map(|(a, b)| a * f64::from(*b) / distance).sum();
-        aside.iter_mut().zip(&home).for_each(|(value, home)| *value -= along * f64::from(*home) / distance);
-        let length = aside.iter().map(|value| value * value).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
+        aside
+            .iter_mut()
+            .zip(&home)
+            .for_each(|(value, home)| *value -= along * f64::from(*home) / distance);
+        let length =
+            aside.iter().map(|value| value * value).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
         let back_to_sphere = (self.around * self.around + 1.0).sqrt();
         let around: Vec<f32> = (0..original.len())
             .map(|index| {
@@ -143,12 +155,14 @@ impl Walker {
             })
             .collect();
         let away = Norm::L2.distance(original, &around);
-        let inward = (self.inward * distance + away - distance).max(0.0) / away.max(f64::MIN_POSITIVE);
+        let inward =
+            (self.inward * distance + away - distance).max(0.0) / away.max(f64::MIN_POSITIVE);
         let inner = around
             .iter()
             .zip(original)
             .map(|(value, original)| {
-                ((f64::from(*value) + inward * (f64::from(*original) - f64::from(*value))) as f32).clamp(0.0, 1.0)
+                ((f64::from(*value) + inward * (f64::from(*original) - f64::from(*value))) as f32)
+                    .clamp(0.0, 1.0)
             })
             .collect();
         (inner, around)

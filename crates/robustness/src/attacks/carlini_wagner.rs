@@ -4,13 +4,13 @@ use super::adam::Adam;
 use crate::criterion::strongest_but;
 use crate::{Attack, AttackKind, Batch, Norm, Result};
 
-/// Minimizes |x - image|^2 + c max(0, -margin) with x = (tanh w + 1) / 2, which stays in [0, 1] for any w, and searches
-/// for the smallest c that misleads the model (Carlini and Wagner 2017); L2.
+/// Minimizes |x - image|^2 + c max(0, -margin) with x = (tanh w + 1) / 2, which stays in [0, 1] for
+/// any w, and searches for the smallest c that misleads the model (Carlini and Wagner 2017); L2.
 ///
-/// The defaults are those of Foolbox 3.3 (`L2CarliniWagnerAttack`): 9 values of c, starting at 0.001, multiplied by 10
-/// until one succeeds and then bisected; for each, up to 10,000 Adam steps of length 0.01, confidence 0, ended early if
-/// a tenth of the steps improves the loss by less than 0.01%. Foolbox decides this for the whole batch, this attack for
-/// each image.
+/// The defaults are those of Foolbox 3.3 (`L2CarliniWagnerAttack`): 9 values of c, starting at
+/// 0.001, multiplied by 10 until one succeeds and then bisected; for each, up to 10,000 Adam steps
+/// of length 0.01, confidence 0, ended early if a tenth of the steps improves the loss by less than
+/// 0.01%. Foolbox decides this for the whole batch, this attack for each image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CarliniWagner {
     searches: usize,
@@ -35,7 +35,8 @@ impl CarliniWagner {
         Self { steps, ..self }
     }
 
-    /// Sets the Adam step length (in w): shorter steps find smaller perturbations but need more steps.
+    /// Sets the Adam step length (in w): shorter steps find smaller perturbations but need more
+    /// steps.
     pub fn with_step(self, step: f64) -> Self {
         Self { step, ..self }
     }
@@ -77,8 +78,11 @@ impl Attack for CarliniWagner {
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
-        let mut constants: Vec<Constant> =
-            batch.all().iter().map(|_| Constant { value: self.first, low: 0.0, high: f64::INFINITY }).collect();
+        let mut constants: Vec<Constant> = batch
+            .all()
+            .iter()
+            .map(|_| Constant { value: self.first, low: 0.0, high: f64::INFINITY })
+            .collect();
         for _ in 0..self.searches {
             let found = self.minimize(batch, &constants)?;
             for (constant, found) in constants.iter_mut().zip(found) {
@@ -98,7 +102,8 @@ impl CarliniWagner {
     fn minimize(&self, batch: &mut Batch, constants: &[Constant]) -> Result<Vec<bool>> {
         let mut found = vec![false; batch.len()];
         let unsatisfied = batch.all().into_iter().filter(|image| !batch.satisfied(*image));
-        let mut walkers: Vec<Walker> = unsatisfied.map(|image| Walker::new(image, batch.original(image))).collect();
+        let mut walkers: Vec<Walker> =
+            unsatisfied.map(|image| Walker::new(image, batch.original(image))).collect();
         let check_every = self.steps.div_ceil(10).max(1);
         for step in 0..self.steps {
             if walkers.is_empty() {
@@ -107,8 +112,11 @@ impl CarliniWagner {
             let images: Vec<usize> = walkers.iter().map(|walker| walker.image).collect();
             let points: Vec<Vec<f32>> = walkers.iter().map(Walker::point).collect();
             let pass = batch.pass(&images, &points.concat())?;
-            let margins: Vec<f64> =
-                images.iter().enumerate().map(|(row, image)| batch.criterion(*image).margin(pass.logits(row))).collect();
+            let margins: Vec<f64> = images
+                .iter()
+                .enumerate()
+                .map(|(row, image)| batch.criterion(*image).margin(pass.logits(row)))
+                .collect();
             let factors: Vec<Vec<f32>> = images
                 .iter()
                 .enumerate()
@@ -128,7 +136,8 @@ impl CarliniWagner {
             let mut row = 0;
             walkers.retain_mut(|walker| {
                 row += 1;
-                let (gradient, point) = (&gradients[(row - 1) * area..row * area], &points[row - 1]);
+                let (gradient, point) =
+                    (&gradients[(row - 1) * area..row * area], &points[row - 1]);
                 let constant = constants[walker.image].value;
                 if batch.criterion(walker.image).is_clearly_met(pass.logits(row - 1)) {
                     walker.found = true;
@@ -151,7 +160,10 @@ impl CarliniWagner {
 
 impl Walker {
     fn new(image: usize, original: &[f32]) -> Self {
-        let w: Vec<f64> = original.iter().map(|value| ((2.0 * f64::from(*value) - 1.0) * INSIDE).atanh()).collect();
+        let w: Vec<f64> = original
+            .iter()
+            .map(|value| ((2.0 * f64::from(*value) - 1.0) * INSIDE).atanh())
+            .collect();
         let home = w.iter().map(|w| 0.5 * (w.tanh() + 1.0)).collect();
         Self { image, adam: Adam::new(w.len()), w, home, found: false, checked: f64::INFINITY }
     }

@@ -4,7 +4,8 @@ use crate::criterion::{ranking, strongest_but};
 use crate::pass::Pass;
 use crate::{Batch, Criterion, Norm, Result};
 
-/// Two classes whose logits are equal on a decision boundary: the one to raise and the one to lower.
+/// Two classes whose logits are equal on a decision boundary: the one to raise and the one to
+/// lower.
 pub(crate) type Pair = (usize, usize);
 
 /// A decision boundary near a point.
@@ -18,19 +19,24 @@ pub(crate) struct DecisionBoundary {
     pub(crate) distance: f64,
 }
 
-/// The classes that an attack may reach: the `count` most likely ones other than the criterion's own.
+/// The classes that an attack may reach: the `count` most likely ones other than the criterion's
+/// own.
 pub(crate) fn candidate_classes(criterion: Criterion, logits: &[f32], count: usize) -> Vec<usize> {
     let mut classes: Vec<usize> = ranking(logits).into_iter().take(count).collect();
     classes.retain(|class| *class != criterion.class());
     classes
 }
 
-/// The decision boundaries to these classes; for a targeted attack, the boundary between the target and the strongest
-/// other class.
+/// The decision boundaries to these classes; for a targeted attack, the boundary between the target
+/// and the strongest other class.
 pub(crate) fn pairs(criterion: Criterion, logits: &[f32], classes: &[usize]) -> Vec<Pair> {
     match criterion {
-        Criterion::Misclassification { label } => classes.iter().map(|class| (*class, label)).collect(),
-        Criterion::TargetedMisclassification { class } => vec![(class, strongest_but(logits, class))],
+        Criterion::Misclassification { label } => {
+            classes.iter().map(|class| (*class, label)).collect()
+        }
+        Criterion::TargetedMisclassification { class } => {
+            vec![(class, strongest_but(logits, class))]
+        }
     }
 }
 
@@ -63,7 +69,8 @@ pub(crate) fn nearest(
             let lead = f64::from(pass.logits(row)[*more]) - f64::from(pass.logits(row)[*less]);
             let distance = lead.abs() / (norm.dual_length(gradient) + floor);
             if nearest[row].as_ref().is_none_or(|best| distance < best.distance) {
-                nearest[row] = Some(DecisionBoundary { lead, gradient: gradient.to_vec(), distance });
+                nearest[row] =
+                    Some(DecisionBoundary { lead, gradient: gradient.to_vec(), distance });
             }
         }
     }

@@ -7,9 +7,10 @@ use crate::{Attack, AttackKind, Batch, Norm, Result};
 
 /// Steps to the nearest decision boundary of the linearized model (Moosavi-Dezfooli et al. 2016).
 ///
-/// The defaults are those of Foolbox 3.3 (`L2DeepFoolAttack`, `LinfDeepFoolAttack`): at most 50 steps, boundaries to
-/// the 10 most likely classes, a total overshoot of 2%, and differences of logits. A targeted attack uses the boundary
-/// between the target and the strongest other class. In L1 and L0 each step is the shortest within [0, 1].
+/// The defaults are those of Foolbox 3.3 (`L2DeepFoolAttack`, `LinfDeepFoolAttack`): at most 50
+/// steps, boundaries to the 10 most likely classes, a total overshoot of 2%, and differences of
+/// logits. A targeted attack uses the boundary between the target and the strongest other class. In
+/// L1 and L0 each step is the shortest within [0, 1].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeepFool {
     norm: Norm,
@@ -18,7 +19,8 @@ pub struct DeepFool {
 }
 
 const OVERSHOOT: f64 = 0.02;
-/// Foolbox's constants against division by zero and against steps that end just before the decision boundary.
+/// Foolbox's constants against division by zero and against steps that end just before the decision
+/// boundary.
 const FLOOR: f64 = 1e-8;
 const EXTRA: f64 = 1e-4;
 
@@ -33,7 +35,8 @@ impl DeepFool {
         Self { candidates, ..self }
     }
 
-    /// Sets the maximum number of steps; each costs one forward pass and one backward pass for every other class.
+    /// Sets the maximum number of steps; each costs one forward pass and one backward pass for
+    /// every other class.
     pub fn with_steps(self, steps: usize) -> Self {
         Self { steps, ..self }
     }
@@ -65,11 +68,17 @@ impl Attack for DeepFool {
         let mut walkers: Vec<Walker> = batch
             .all()
             .into_iter()
-            .map(|image| Walker { image, point: batch.original(image).to_vec(), total: vec![0.0; area], classes: vec![] })
+            .map(|image| Walker {
+                image,
+                point: batch.original(image).to_vec(),
+                total: vec![0.0; area],
+                classes: vec![],
+            })
             .collect();
         for _ in 0..self.steps {
             let images: Vec<usize> = walkers.iter().map(|walker| walker.image).collect();
-            let points: Vec<f32> = walkers.iter().flat_map(|walker| &walker.point).copied().collect();
+            let points: Vec<f32> =
+                walkers.iter().flat_map(|walker| &walker.point).copied().collect();
             let pass = batch.pass(&images, &points)?;
             let mut boundaries = Vec::with_capacity(walkers.len());
             for (row, walker) in walkers.iter_mut().enumerate() {
@@ -78,9 +87,14 @@ impl Attack for DeepFool {
                     walker.classes = candidate_classes(criterion, logits, self.candidates);
                 }
                 let done = criterion.is_clearly_met(logits);
-                boundaries.push(if done { vec![] } else { pairs(criterion, logits, &walker.classes) });
+                boundaries.push(if done {
+                    vec![]
+                } else {
+                    pairs(criterion, logits, &walker.classes)
+                });
             }
-            let mut nearest = nearest(batch, &pass, &images, &boundaries, self.norm, FLOOR)?.into_iter();
+            let mut nearest =
+                nearest(batch, &pass, &images, &boundaries, self.norm, FLOOR)?.into_iter();
             walkers.retain_mut(|walker| {
                 let Some(boundary) = nearest.next().flatten() else {
                     batch.set_candidate(walker.image, &walker.point);
@@ -106,7 +120,9 @@ impl Walker {
         let scale = length / (l2(&boundary.gradient) + FLOOR);
         let step: Vec<f64> = match norm {
             Norm::L2 => boundary.gradient.iter().map(|slope| scale * f64::from(*slope)).collect(),
-            Norm::Linf => norm.steepest(&boundary.gradient).into_iter().map(|sign| length * sign).collect(),
+            Norm::Linf => {
+                norm.steepest(&boundary.gradient).into_iter().map(|sign| length * sign).collect()
+            }
             Norm::L1 | Norm::L0 => {
                 let change = length * norm.dual_length(&boundary.gradient);
                 step_onto(norm, &boundary.gradient, change, &Room::unit(&self.point)).0
@@ -114,7 +130,8 @@ impl Walker {
         };
         for (index, (total, step)) in self.total.iter_mut().zip(step).enumerate() {
             *total += step;
-            self.point[index] = ((f64::from(original[index]) + (1.0 + OVERSHOOT) * *total) as f32).clamp(0.0, 1.0);
+            self.point[index] =
+                ((f64::from(original[index]) + (1.0 + OVERSHOOT) * *total) as f32).clamp(0.0, 1.0);
         }
     }
 }

@@ -15,7 +15,8 @@ pub(crate) struct Descent {
     pub(crate) restarts: usize,
     /// Weight of earlier directions.
     pub(crate) momentum: Option<f64>,
-    /// Whether an image stops as soon as it is adversarial. Otherwise all steps run and the last point counts.
+    /// Whether an image stops as soon as it is adversarial. Otherwise all steps run and the last
+    /// point counts.
     pub(crate) stop: bool,
 }
 
@@ -30,7 +31,8 @@ impl Descent {
     pub(crate) fn run(&self, batch: &mut Batch) -> Result<()> {
         let mut standing = batch.all();
         for attempt in 0..self.restarts {
-            let mut walkers: Vec<Walker> = standing.iter().map(|image| self.start(batch, *image, attempt)).collect();
+            let mut walkers: Vec<Walker> =
+                standing.iter().map(|image| self.start(batch, *image, attempt)).collect();
             // Evaluate the last point too if a restart would discard it.
             let looks = self.steps + usize::from(self.stop && attempt + 1 < self.restarts);
             for look in 0..looks {
@@ -38,7 +40,8 @@ impl Descent {
                     return Ok(());
                 }
                 let images: Vec<usize> = walkers.iter().map(|walker| walker.image).collect();
-                let points: Vec<f32> = walkers.iter().flat_map(|walker| &walker.point).copied().collect();
+                let points: Vec<f32> =
+                    walkers.iter().flat_map(|walker| &walker.point).copied().collect();
                 let gradients = batch.gradients(&images, &points, self.loss)?;
                 let mut row = 0;
                 walkers.retain_mut(|walker| {
@@ -65,7 +68,8 @@ impl Descent {
         if attempt == 0 && !self.random_start {
             return Walker { image, point: original.to_vec(), heading };
         }
-        let step = self.norm.random_step(original.len(), &mut batch.generator(image, attempt as u64));
+        let step =
+            self.norm.random_step(original.len(), &mut batch.generator(image, attempt as u64));
         Walker { image, point: batch.moved(image, original, &step, batch.epsilon(image)), heading }
     }
 

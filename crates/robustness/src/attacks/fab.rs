@@ -4,17 +4,17 @@ use super::decision_boundary::{DecisionBoundary, candidate_classes, nearest, pai
 use super::plane::{Room, step_onto};
 use crate::{Attack, AttackKind, Batch, Criterion, Norm, Result};
 
-/// Projects both the current point and the image onto the nearest linearized decision boundary and combines the two
-/// (Croce and Hein 2020). The defaults are those of AutoAttack: 100 iterations, overshoot 1.05, at most 0.1 of the way
-/// from the image, and 0.9 of the way back after a success.
+/// Projects both the current point and the image onto the nearest linearized decision boundary and
+/// combines the two (Croce and Hein 2020). The defaults are those of AutoAttack: 100 iterations,
+/// overshoot 1.05, at most 0.1 of the way from the image, and 0.9 of the way back after a success.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fab {
     norm: Norm,
     steps: usize,
 }
 
-/// FAB towards each of the most likely other classes in turn (AutoAttack's FAB-T): 9 classes, 100 iterations each. It
-/// needs one gradient per iteration, whereas [`Fab`] needs one for each class.
+/// FAB towards each of the most likely other classes in turn (AutoAttack's FAB-T): 9 classes, 100
+/// iterations each. It needs one gradient per iteration, whereas [`Fab`] needs one for each class.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FabTargeted {
     norm: Norm,
@@ -93,8 +93,10 @@ impl Attack for FabTargeted {
                 Criterion::TargetedMisclassification { .. } => rank == 0,
             };
             let images: Vec<usize> = all.iter().copied().filter(possible).collect();
-            let one: Vec<Vec<usize>> =
-                classes.iter().map(|classes| classes.iter().skip(rank).take(1).copied().collect()).collect();
+            let one: Vec<Vec<usize>> = classes
+                .iter()
+                .map(|classes| classes.iter().skip(rank).take(1).copied().collect())
+                .collect();
             walk(batch, self.norm, self.steps, &images, &one)?;
         }
         Ok(())
@@ -104,7 +106,11 @@ impl Attack for FabTargeted {
 /// The other classes for each image, most likely first.
 fn likely(batch: &mut Batch, images: &[usize]) -> Result<Vec<Vec<usize>>> {
     let rows = batch.query(images, &batch.originals(images))?;
-    Ok(images.iter().zip(&rows).map(|(image, row)| candidate_classes(batch.criterion(*image), row, row.len())).collect())
+    Ok(images
+        .iter()
+        .zip(&rows)
+        .map(|(image, row)| candidate_classes(batch.criterion(*image), row, row.len()))
+        .collect())
 }
 
 struct Walker {
@@ -112,9 +118,17 @@ struct Walker {
     point: Vec<f32>,
 }
 
-fn walk(batch: &mut Batch, norm: Norm, steps: usize, images: &[usize], classes: &[Vec<usize>]) -> Result<()> {
-    let mut walkers: Vec<Walker> =
-        images.iter().map(|image| Walker { image: *image, point: batch.original(*image).to_vec() }).collect();
+fn walk(
+    batch: &mut Batch,
+    norm: Norm,
+    steps: usize,
+    images: &[usize],
+    classes: &[Vec<usize>],
+) -> Result<()> {
+    let mut walkers: Vec<Walker> = images
+        .iter()
+        .map(|image| Walker { image: *image, point: batch.original(*image).to_vec() })
+        .collect();
     for _ in 0..steps {
         walkers.retain(|walker| !batch.satisfied(walker.image));
         if walkers.is_empty() {
@@ -135,7 +149,9 @@ fn walk(batch: &mut Batch, norm: Norm, steps: usize, images: &[usize], classes: 
             }
         }
         let points: Vec<f32> = walkers.iter().flat_map(|walker| &walker.point).copied().collect();
-        for (walker, adversarial) in walkers.iter_mut().zip(batch.are_adversarial(&images, &points)?) {
+        for (walker, adversarial) in
+            walkers.iter_mut().zip(batch.are_adversarial(&images, &points)?)
+        {
             if adversarial {
                 batch.keep_if_closer(walker.image, &walker.point);
                 for (value, original) in walker.point.iter_mut().zip(batch.original(walker.image)) {
@@ -154,10 +170,14 @@ impl Walker {
             .gradient
             .iter()
             .zip(self.point.iter().zip(original))
-            .map(|(slope, (point, original))| f64::from(*slope) * (f64::from(*point) - f64::from(*original)))
+            .map(|(slope, (point, original))| {
+                f64::from(*slope) * (f64::from(*point) - f64::from(*original))
+            })
             .sum();
-        let (from_here, _) = step_onto(norm, &boundary.gradient, -boundary.lead, &Room::unit(&self.point));
-        let (from_home, _) = step_onto(norm, &boundary.gradient, apart - boundary.lead, &Room::unit(original));
+        let (from_here, _) =
+            step_onto(norm, &boundary.gradient, -boundary.lead, &Room::unit(&self.point));
+        let (from_home, _) =
+            step_onto(norm, &boundary.gradient, apart - boundary.lead, &Room::unit(original));
         let (here, home) = (norm.size(&from_here).max(1e-8), norm.size(&from_home).max(1e-8));
         let share = (here / (here + home)).min(MOST_FROM_THE_IMAGE);
         for (index, value) in self.point.iter_mut().enumerate() {

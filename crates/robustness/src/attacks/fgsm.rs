@@ -3,9 +3,9 @@
 use super::descent::Descent;
 use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 
-/// One step of length epsilon from the image, along the gradient's sign (Linf: Goodfellow et al. 2015) or the gradient
-/// itself (L2). The defaults are those of Foolbox 3.3 (`LinfFastGradientAttack`, `L2FastGradientAttack`):
-/// cross-entropy, no random start.
+/// One step of length epsilon from the image, along the gradient's sign (Linf: Goodfellow et al.
+/// 2015) or the gradient itself (L2). The defaults are those of Foolbox 3.3
+/// (`LinfFastGradientAttack`, `L2FastGradientAttack`): cross-entropy, no random start.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fgsm(Descent);
 

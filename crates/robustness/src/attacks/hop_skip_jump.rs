@@ -7,12 +7,13 @@ use crate::{Attack, AttackKind, Batch, Norm, Result};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-/// Estimates the normal of the decision boundary from the model's decisions around a boundary point, steps across, and
-/// returns to the boundary by bisection (Chen et al. 2020).
+/// Estimates the normal of the decision boundary from the model's decisions around a boundary
+/// point, steps across, and returns to the boundary by bisection (Chen et al. 2020).
 ///
-/// The defaults are those of Foolbox 3.3 (`HopSkipJumpAttack`): 64 steps; 100 decisions for the first estimate, then
-/// 100 sqrt(step), at most 10,000; step lengths by geometric progression; gamma 1. Foolbox divides an estimate by its
-/// norm over the whole batch, this attack by the norm for the image.
+/// The defaults are those of Foolbox 3.3 (`HopSkipJumpAttack`): 64 steps; 100 decisions for the
+/// first estimate, then 100 sqrt(step), at most 10,000; step lengths by geometric progression;
+/// gamma 1. Foolbox divides an estimate by its norm over the whole batch, this attack by the norm
+/// for the image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HopSkipJump {
     norm: Norm,
@@ -76,7 +77,13 @@ impl Attack for HopSkipJump {
 
 impl HopSkipJump {
     /// The direction in which most surrounding points are adversarial.
-    fn estimate(&self, batch: &mut Batch, image: usize, point: &[f32], step: usize) -> Result<Vec<f64>> {
+    fn estimate(
+        &self,
+        batch: &mut Batch,
+        image: usize,
+        point: &[f32],
+        step: usize,
+    ) -> Result<Vec<f64>> {
         let area = point.len();
         let distance = self.norm.distance(batch.original(image), point);
         let radius = if step == 0 { 0.1 } else { distance / area as f64 };
@@ -84,10 +91,12 @@ impl HopSkipJump {
         let radius = radius.max(1e-4);
         let count = (FIRST_ESTIMATE * ((step + 1) as f64).sqrt()).min(MOST) as usize;
         let mut generator = batch.generator(image, 1 + step as u64);
-        let points: Vec<f32> = (0..count).flat_map(|_| self.around(point, radius, &mut generator)).collect();
+        let points: Vec<f32> =
+            (0..count).flat_map(|_| self.around(point, radius, &mut generator)).collect();
         let decisions = batch.are_adversarial(&vec![image; count], &points)?;
         let yes = decisions.iter().filter(|decision| **decision).count();
-        let mean = if yes == 0 || yes == count { 0.0 } else { 2.0 * yes as f64 / count as f64 - 1.0 };
+        let mean =
+            if yes == 0 || yes == count { 0.0 } else { 2.0 * yes as f64 / count as f64 - 1.0 };
         let mut sum = vec![0.0; area];
         for (probe, decision) in points.chunks_exact(area).zip(decisions) {
             let weight = if decision { 1.0 } else { -1.0 } - mean;
@@ -95,7 +104,8 @@ impl HopSkipJump {
                 sum[index] += weight * (f64::from(probe[index]) - f64::from(point[index]));
             }
         }
-        let sum: Vec<f32> = sum.into_iter().map(|value| (value / (radius * count as f64)) as f32).collect();
+        let sum: Vec<f32> =
+            sum.into_iter().map(|value| (value / (radius * count as f64)) as f32).collect();
         Ok(self.norm.steepest(&sum))
     }
 
@@ -105,15 +115,25 @@ impl HopSkipJump {
             Norm::Linf => (0..point.len()).map(|_| generator.random_range(-1.0..1.0)).collect(),
         };
         let length = direction.iter().map(|value| value * value).sum::<f64>().sqrt().max(1e-12);
-        let move_one = |(value, step): (&f32, &f64)| ((f64::from(*value) + radius * step / length) as f32).clamp(0.0, 1.0);
+        let move_one = |(value, step): (&f32, &f64)| {
+            ((f64::from(*value) + radius * step / length) as f32).clamp(0.0, 1.0)
+        };
         point.iter().zip(&direction).map(move_one).collect()
     }
 
     /// Halves steps until they stay adversarial.
-    fn across(&self, batch: &mut Batch, walkers: &mut [(usize, Vec<f32>)], updates: &[Vec<f64>], step: usize) -> Result<()> {
+    fn across(
+        &self,
+        batch: &mut Batch,
+        walkers: &mut [(usize, Vec<f32>)],
+        updates: &[Vec<f64>],
+        step: usize,
+    ) -> Result<()> {
         let mut lengths: Vec<f64> = walkers
             .iter()
-            .map(|(image, point)| self.norm.distance(batch.original(*image), point) / ((step + 1) as f64).sqrt())
+            .map(|(image, point)| {
+                self.norm.distance(batch.original(*image), point) / ((step + 1) as f64).sqrt()
+            })
             .collect();
         let mut open: Vec<usize> = (0..walkers.len()).collect();
         for _ in 0..SHORTEST {
@@ -123,8 +143,9 @@ impl HopSkipJump {
             let moved: Vec<Vec<f32>> = open
                 .iter()
                 .map(|row| {
-                    let move_one =
-                        |(value, step): (&f32, &f64)| ((f64::from(*value) + lengths[*row] * step) as f32).clamp(0.0, 1.0);
+                    let move_one = |(value, step): (&f32, &f64)| {
+                        ((f64::from(*value) + lengths[*row] * step) as f32).clamp(0.0, 1.0)
+                    };
                     walkers[*row].1.iter().zip(&updates[*row]).map(move_one).collect()
                 })
                 .collect();
@@ -159,7 +180,9 @@ impl HopSkipJump {
             })
             .collect();
         loop {
-            let open: Vec<usize> = (0..ranges.len()).filter(|row| ranges[*row].1 - ranges[*row].0 > ranges[*row].2).collect();
+            let open: Vec<usize> = (0..ranges.len())
+                .filter(|row| ranges[*row].1 - ranges[*row].0 > ranges[*row].2)
+                .collect();
             if open.is_empty() {
                 break;
             }
@@ -167,7 +190,9 @@ impl HopSkipJump {
             let some: Vec<usize> = open.iter().map(|row| images[*row]).collect();
             let points: Vec<f32> = open
                 .iter()
-                .flat_map(|row| between(self.norm, batch.original(images[*row]), &walkers[*row].1, middle(*row)))
+                .flat_map(|row| {
+                    between(self.norm, batch.original(images[*row]), &walkers[*row].1, middle(*row))
+                })
                 .collect();
             for (row, adversarial) in open.iter().zip(batch.are_adversarial(&some, &points)?) {
                 let (low, high, _) = &mut ranges[*row];

@@ -3,9 +3,9 @@
 use crate::norm::shrunk;
 use crate::{Attack, AttackKind, Batch, Norm, Result};
 
-/// Moves a known adversarial point back towards the image as long as it stays adversarial: along the line (L2), by
-/// clipping its changes (Linf), by shrinking all changes equally (L1), or by keeping the largest ones (L0). This
-/// removes what attacks leave beyond the decision boundary.
+/// Moves a known adversarial point back towards the image as long as it stays adversarial: along
+/// the line (L2), by clipping its changes (Linf), by shrinking all changes equally (L1), or by
+/// keeping the largest ones (L0). This removes what attacks leave beyond the decision boundary.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LineSearch {
     norm: Norm,
@@ -33,19 +33,28 @@ impl Attack for LineSearch {
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
-        let known: Vec<(usize, Vec<f32>)> =
-            batch.all().into_iter().filter_map(|image| Some((image, batch.start(image)?.to_vec()))).collect();
+        let known: Vec<(usize, Vec<f32>)> = batch
+            .all()
+            .into_iter()
+            .filter_map(|image| Some((image, batch.start(image)?.to_vec())))
+            .collect();
         let images: Vec<usize> = known.iter().map(|(image, _)| *image).collect();
-        let mut ranges: Vec<(f64, f64)> =
-            known.iter().map(|(image, point)| (0.0, whole(self.norm, batch.original(*image), point))).collect();
+        let mut ranges: Vec<(f64, f64)> = known
+            .iter()
+            .map(|(image, point)| (0.0, whole(self.norm, batch.original(*image), point)))
+            .collect();
         for _ in 0..self.steps {
             let points: Vec<Vec<f32>> = known
                 .iter()
                 .zip(&ranges)
-                .map(|((image, point), (low, high))| between(self.norm, batch.original(*image), point, 0.5 * (low + high)))
+                .map(|((image, point), (low, high))| {
+                    between(self.norm, batch.original(*image), point, 0.5 * (low + high))
+                })
                 .collect();
             let adversarial = batch.are_adversarial(&images, &points.concat())?;
-            for (((image, (low, high)), point), adversarial) in images.iter().zip(&mut ranges).zip(&points).zip(adversarial) {
+            for (((image, (low, high)), point), adversarial) in
+                images.iter().zip(&mut ranges).zip(&points).zip(adversarial)
+            {
                 let middle = 0.5 * (*low + *high);
                 if adversarial {
                     *high = middle;
@@ -68,8 +77,9 @@ pub(super) fn whole(norm: Norm, original: &[f32], point: &[f32]) -> f64 {
     }
 }
 
-/// A point between an image and another point, for `share` from 0 to [`whole`]: linear interpolation (L2), every change
-/// clipped to `share` (Linf), every change shrunk by `whole - share` (L1), or the `share` largest changes kept (L0).
+/// A point between an image and another point, for `share` from 0 to [`whole`]: linear
+/// interpolation (L2), every change clipped to `share` (Linf), every change shrunk by `whole -
+/// share` (L1), or the `share` largest changes kept (L0).
 pub(super) fn between(norm: Norm, original: &[f32], point: &[f32], share: f64) -> Vec<f32> {
     if norm == Norm::L0 {
         let mut kept = point.to_vec();

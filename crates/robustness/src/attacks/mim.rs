@@ -3,10 +3,11 @@
 use super::descent::Descent;
 use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 
-/// The basic iterative method with momentum, the sum of all gradients so far (Dong et al. 2018); its results transfer
-/// better to other models. The defaults are those of Foolbox 3.3: momentum 1, 10 steps of 0.2 epsilon, starting at the
-/// image. As in Foolbox, each gradient is normalized in the attack's norm before it is added (for Linf, its sign),
-/// whereas the paper divides by the L1 norm.
+/// The basic iterative method with momentum, the sum of all gradients so far (Dong et al. 2018);
+/// its results transfer better to other models. The defaults are those of Foolbox 3.3: momentum 1,
+/// 10 steps of 0.2 epsilon, starting at the image. As in Foolbox, each gradient is normalized in
+/// the attack's norm before it is added (for Linf, its sign), whereas the paper divides by the L1
+/// norm.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mim(Descent);
 

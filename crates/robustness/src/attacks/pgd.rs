@@ -5,9 +5,9 @@ use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 
 /// Gradient steps, each projected back into the ball (Madry et al. 2018).
 ///
-/// The defaults are those of Foolbox 3.3: 40 steps of 0.01/0.3 epsilon in Linf, 50 steps of 0.025 epsilon in L2, from
-/// one random point of the ball. Unlike in Foolbox, an image stops moving once it is adversarial: the attack is as
-/// strong and needs fewer gradients.
+/// The defaults are those of Foolbox 3.3: 40 steps of 0.01/0.3 epsilon in Linf, 50 steps of 0.025
+/// epsilon in L2, from one random point of the ball. Unlike in Foolbox, an image stops moving once
+/// it is adversarial: the attack is as strong and needs fewer gradients.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pgd(Descent);
 
@@ -30,7 +30,8 @@ impl Pgd {
         })
     }
 
-    /// Sets the number of steps (at least 1) and scales their length so that the total path stays the same.
+    /// Sets the number of steps (at least 1) and scales their length so that the total path stays
+    /// the same.
     pub fn with_steps(self, steps: usize) -> Self {
         let path = self.0.relative_step * self.0.steps as f64;
         let steps = steps.max(1);
@@ -52,8 +53,9 @@ impl Pgd {
         Self(Descent { restarts: restarts.max(1), ..self.0 })
     }
 
-    /// Starts the first attempt at the image itself; restarts still start at random points. Without steps spent on
-    /// returning from a random point, this reaches the closed-form optimum of a linear model.
+    /// Starts the first attempt at the image itself; restarts still start at random points. Without
+    /// steps spent on returning from a random point, this reaches the closed-form optimum of a
+    /// linear model.
     pub fn from_the_image(self) -> Self {
         Self(Descent { random_start: false, ..self.0 })
     }

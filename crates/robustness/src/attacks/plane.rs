@@ -1,5 +1,5 @@
-//! Shortest steps onto a plane within a box, used by DeepFool, FAB and Brendel-Bethge on linearized decision
-//! boundaries.
+//! Shortest steps onto a plane within a box, used by DeepFool, FAB and Brendel-Bethge on linearized
+//! decision boundaries.
 
 use crate::Norm;
 
@@ -17,13 +17,13 @@ impl Room {
     }
 }
 
-/// The shortest step within the room that changes the linear function with this `normal` by `change`, and true; if
-/// there is none, the step that comes closest, and false.
+/// The shortest step within the room that changes the linear function with this `normal` by
+/// `change`, and true; if there is none, the step that comes closest, and false.
 ///
-/// In Linf and L2 the step is clip(t d), where d is the steepest direction. The change is a concave, piecewise linear
-/// function of t, so Newton's method approaches it from below and ends after a few pieces. In L1 and L0 values move to
-/// the end of their room one after the other: in L1 in order of the change per unit step, in L0 in order of the total
-/// change.
+/// In Linf and L2 the step is clip(t d), where d is the steepest direction. The change is a
+/// concave, piecewise linear function of t, so Newton's method approaches it from below and ends
+/// after a few pieces. In L1 and L0 values move to the end of their room one after the other: in L1
+/// in order of the change per unit step, in L0 in order of the total change.
 pub(crate) fn step_onto(norm: Norm, normal: &[f32], change: f64, room: &Room) -> (Vec<f64>, bool) {
     if matches!(norm, Norm::L1 | Norm::L0) {
         return one_by_one(norm, normal, change, room);
@@ -46,7 +46,11 @@ pub(crate) fn step_onto(norm: Norm, normal: &[f32], change: f64, room: &Room) ->
             let (rate, step) = (sign * f64::from(normal[index]), t * direction[index]);
             let clipped = step.clamp(room.down[index], room.up[index]);
             changed += rate * clipped;
-            let moves = if direction[index] > 0.0 { step < room.up[index] } else { step > room.down[index] };
+            let moves = if direction[index] > 0.0 {
+                step < room.up[index]
+            } else {
+                step > room.down[index]
+            };
             if moves {
                 slope += rate * direction[index];
             }
@@ -54,12 +58,14 @@ pub(crate) fn step_onto(norm: Norm, normal: &[f32], change: f64, room: &Room) ->
         let missing = wanted - changed;
         let reached = missing <= 1e-12 * wanted;
         if reached || slope <= 0.0 {
-            let step = |index: usize| (t * direction[index]).clamp(room.down[index], room.up[index]);
+            let step =
+                |index: usize| (t * direction[index]).clamp(room.down[index], room.up[index]);
             return ((0..normal.len()).map(step).collect(), reached);
         }
         let next = t + missing / slope;
         if next <= t {
-            let step = |index: usize| (t * direction[index]).clamp(room.down[index], room.up[index]);
+            let step =
+                |index: usize| (t * direction[index]).clamp(room.down[index], room.up[index]);
             return ((0..normal.len()).map(step).collect(), true);
         }
         t = next;
@@ -111,11 +117,16 @@ mod tests {
     fn in_l0_no_smaller_set_of_values_reaches_the_plane() {
         let normal = [0.9f32, -0.8, 0.4, 0.3, -0.7, 0.1];
         let room = Room::unit(&[0.95, 0.5, 0.1, 0.2, 0.9, 0.5]);
-        let gain = |index: usize| f64::from(normal[index]) * if normal[index] > 0.0 { room.up[index] } else { room.down[index] };
+        let gain = |index: usize| {
+            f64::from(normal[index])
+                * if normal[index] > 0.0 { room.up[index] } else { room.down[index] }
+        };
         for tenth in 1..16 {
             let change = 0.1 * f64::from(tenth);
             let fewest = (0u32..64)
-                .filter(|set| (0..6).filter(|index| set >> index & 1 == 1).map(gain).sum::<f64>() >= change)
+                .filter(|set| {
+                    (0..6).filter(|index| set >> index & 1 == 1).map(gain).sum::<f64>() >= change
+                })
                 .map(u32::count_ones)
                 .min();
             let (step, reached) = step_onto(Norm::L0, &normal, change, &room);
@@ -124,7 +135,8 @@ mod tests {
     }
 
     proptest! {
-        /// No other step within the room that changes the function as much is shorter; checked against random ones.
+        /// No other step within the room that changes the function as much is shorter; checked
+        /// against random ones.
         #[test]
         fn steps_reach_the_plane_and_are_shortest(
             values in prop::collection::vec((-1.0f32..1.0, 0.0f32..=1.0, -0.5f64..0.5), 2..20),
@@ -149,7 +161,8 @@ mod tests {
                     continue;
                 }
                 prop_assert!((changes(&step) - change).abs() < 1e-6 * (1.0 + most.abs()));
-                // Move along the plane and back into the room: if the change is still as large, the step is no shorter.
+                // Move along the plane and back into the room: if the change is still as large, the
+                // step is no shorter.
                 let other: Vec<f64> = step.iter().zip(&values).enumerate()
                     .map(|(index, (step, value))| (step + value.2).clamp(room.down[index], room.up[index])).collect();
                 if changes(&other).abs() >= change.abs() && changes(&other) * change > 0.0 {

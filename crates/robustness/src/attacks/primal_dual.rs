@@ -4,13 +4,15 @@ use super::adam::Adam;
 use crate::norm::shrunk;
 use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 
-/// Descends on distance and margin together, with weights adapted to whether the point is adversarial (Matyasko and
-/// Chau 2021). In L2 the distance is part of the loss (PDGD); in the other norms each Adam step on the margin is
-/// followed by the proximal operator of the distance (PDPGD).
+/// Descends on distance and margin together, with weights adapted to whether the point is
+/// adversarial (Matyasko and Chau 2021). In L2 the distance is part of the loss (PDGD); in the
+/// other norms each Adam step on the margin is followed by the proximal operator of the distance
+/// (PDPGD).
 ///
-/// The defaults are those of adv-lib 0.2.8, except for the number of steps: the learning rate of the perturbation
-/// decreases from 0.1 to 0.001 and that of the weights from 0.1 to 0.01; the initial weight of the distance is 0.01,
-/// averaged over steps with 0.9. Unlike in adv-lib, the proximal operator is solved exactly in Adam's metric.
+/// The defaults are those of adv-lib 0.2.8, except for the number of steps: the learning rate of
+/// the perturbation decreases from 0.1 to 0.001 and that of the weights from 0.1 to 0.01; the
+/// initial weight of the distance is 0.01, averaged over steps with 0.9. Unlike in adv-lib, the
+/// proximal operator is solved exactly in Adam's metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PrimalDual {
     norm: Norm,
@@ -80,7 +82,8 @@ impl Attack for PrimalDual {
             let left = 1.0 - step as f64 / (self.steps.max(2) - 1) as f64;
             let dual_rate = DUAL_RATE * (DUAL_DECREASE + (1.0 - DUAL_DECREASE) * left);
             let images: Vec<usize> = walkers.iter().map(|walker| walker.image).collect();
-            let points: Vec<f32> = walkers.iter().flat_map(|walker| &walker.point).copied().collect();
+            let points: Vec<f32> =
+                walkers.iter().flat_map(|walker| &walker.point).copied().collect();
             let gradients = batch.gradients(&images, &points, Loss::Margin)?;
             let mut row = 0;
             walkers.retain_mut(|walker| {
@@ -89,10 +92,18 @@ impl Attack for PrimalDual {
                     batch.keep_if_closer(walker.image, &walker.point);
                 }
                 let margin = gradients.loss(row - 1);
-                walker.advance(self.norm, batch.original(walker.image), gradients.of(row - 1), margin, rate);
+                walker.advance(
+                    self.norm,
+                    batch.original(walker.image),
+                    gradients.of(row - 1),
+                    margin,
+                    rate,
+                );
                 let limit = -LEAST_RATIO.ln();
-                walker.balance = (walker.balance - dual_rate * margin.signum()).clamp(-limit, limit);
-                walker.share = DUAL_AVERAGE * walker.share + (1.0 - DUAL_AVERAGE) * sigmoid(walker.balance);
+                walker.balance =
+                    (walker.balance - dual_rate * margin.signum()).clamp(-limit, limit);
+                walker.share =
+                    DUAL_AVERAGE * walker.share + (1.0 - DUAL_AVERAGE) * sigmoid(walker.balance);
                 !batch.satisfied(walker.image)
             });
         }
@@ -130,10 +141,18 @@ impl Walker {
 /// Replaces `changes` by the z that minimizes the sum of scale (z - change)^2 / 2 plus weight |z|.
 fn proximal(norm: Norm, changes: &mut [f64], scales: &[f64], weight: f64) {
     match norm {
-        Norm::L1 => changes.iter_mut().zip(scales).for_each(|(change, scale)| *change = shrunk(*change, weight / scale)),
+        Norm::L1 => changes
+            .iter_mut()
+            .zip(scales)
+            .for_each(|(change, scale)| *change = shrunk(*change, weight / scale)),
         Norm::L0 => {
-            let keep = |change: f64, scale: f64| if scale * change * change > 2.0 * weight { change } else { 0.0 };
-            changes.iter_mut().zip(scales).for_each(|(change, scale)| *change = keep(*change, *scale));
+            let keep = |change: f64, scale: f64| {
+                if scale * change * change > 2.0 * weight { change } else { 0.0 }
+            };
+            changes
+                .iter_mut()
+                .zip(scales)
+                .for_each(|(change, scale)| *change = keep(*change, *scale));
         }
         Norm::Linf => {
             let limit = limit(changes, scales, weight);
@@ -144,8 +163,8 @@ fn proximal(norm: Norm, changes: &mut [f64], scales: &[f64], weight: f64) {
     }
 }
 
-/// The clipping threshold at which the clipped amounts, weighted by their scales, sum to `weight`; 0 if their total is
-/// less.
+/// The clipping threshold at which the clipped amounts, weighted by their scales, sum to `weight`;
+/// 0 if their total is less.
 fn limit(changes: &[f64], scales: &[f64], weight: f64) -> f64 {
     let mut order: Vec<usize> = (0..changes.len()).collect();
     order.sort_by(|a, b| changes[*b].abs().total_cmp(&changes[*a].abs()));

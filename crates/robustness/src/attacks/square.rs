@@ -4,9 +4,10 @@ use crate::{Attack, AttackKind, Batch, Norm, Result};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-/// Random search over squares, using scores but no gradients (Andriushchenko et al. 2020). The defaults are those of
-/// AutoAttack's `SquareAttack`: 5,000 queries, an initial square of 0.8 of the image, the schedule for 10,000 queries
-/// scaled to the number of queries, and the margin loss. Unlike in AutoAttack, every image has its own squares.
+/// Random search over squares, using scores but no gradients (Andriushchenko et al. 2020). The
+/// defaults are those of AutoAttack's `SquareAttack`: 5,000 queries, an initial square of 0.8 of
+/// the image, the schedule for 10,000 queries scaled to the number of queries, and the margin loss.
+/// Unlike in AutoAttack, every image has its own squares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Square {
     norm: Norm,
@@ -25,11 +26,15 @@ impl Square {
     /// # Panics
     /// Panics in L1 and L0, where the attack is not defined.
     pub fn new(norm: Norm) -> Self {
-        assert!(matches!(norm, Norm::Linf | Norm::L2), "the square attack is defined in Linf and L2, not in {norm:?}");
+        assert!(
+            matches!(norm, Norm::Linf | Norm::L2),
+            "the square attack is defined in Linf and L2, not in {norm:?}"
+        );
         Self { norm, queries: 5000, stretched: true }
     }
 
-    /// Truncates the schedule for 10,000 queries instead of scaling it, as AutoAttack's standard ensemble does.
+    /// Truncates the schedule for 10,000 queries instead of scaling it, as AutoAttack's standard
+    /// ensemble does.
     pub fn unstretched(self) -> Self {
         Self { stretched: false, ..self }
     }
@@ -80,7 +85,10 @@ impl Attack for Square {
                 break;
             }
             // The first query evaluates the starting point itself.
-            let share = share_at(query.saturating_sub(1), if self.stretched { self.queries } else { SCHEDULE });
+            let share = share_at(
+                query.saturating_sub(1),
+                if self.stretched { self.queries } else { SCHEDULE },
+            );
             let proposals: Vec<Vec<f32>> = searchers
                 .iter_mut()
                 .map(|searcher| match (query, self.norm) {
@@ -134,7 +142,8 @@ fn tiles([channels, height, width]: [usize; 3], generator: &mut ChaCha8Rng) -> V
                     for x in 0..side {
                         let (y_at, x_at) = (offset + row * side + y, offset + column * side + x);
                         if y_at < height && x_at < width {
-                            start[(channel * height + y_at) * width + x_at] += sign * bump[y * side + x];
+                            start[(channel * height + y_at) * width + x_at] +=
+                                sign * bump[y * side + x];
                         }
                     }
                 }
@@ -156,7 +165,8 @@ fn bump(height: usize, width: usize, generator: &mut ChaCha8Rng) -> Vec<f64> {
     let upper = height / 2;
     pyramid(&mut values[..upper * width], upper, width, 1.0);
     pyramid(&mut values[upper * width..], height - upper, width, -1.0);
-    let length = values.iter().map(|value| value * value).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
+    let length =
+        values.iter().map(|value| value * value).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
     let at = |index: usize| if lying { index % height * width + index / height } else { index };
     (0..values.len()).map(|index| values[at(index)] / length).collect()
 }
@@ -173,18 +183,26 @@ fn pyramid(values: &mut [f64], height: usize, width: usize, sign: f64) {
         }
         (top, left) = (top - 1, left - 1);
     }
-    let length = values.iter().map(|value| value * value).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
+    let length =
+        values.iter().map(|value| value * value).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
     values.iter_mut().for_each(|value| *value /= length);
 }
 
 /// Top left corner of a random window.
-fn corner(height: usize, width: usize, [_, rows, columns]: [usize; 3], generator: &mut ChaCha8Rng) -> (usize, usize) {
+fn corner(
+    height: usize,
+    width: usize,
+    [_, rows, columns]: [usize; 3],
+    generator: &mut ChaCha8Rng,
+) -> (usize, usize) {
     (generator.random_range(0..=rows - height), generator.random_range(0..=columns - width))
 }
 
 /// Indices of a window in one channel.
 fn window(corner: (usize, usize), height: usize, width: usize, columns: usize) -> Vec<usize> {
-    (0..height * width).map(|index| (corner.0 + index / width) * columns + corner.1 + index % width).collect()
+    (0..height * width)
+        .map(|index| (corner.0 + index / width) * columns + corner.1 + index % width)
+        .collect()
 }
 
 impl Searcher {
@@ -193,7 +211,8 @@ impl Searcher {
         let [channels, rows, columns] = shape;
         let side = ((share * (rows * columns) as f64).sqrt().round() as usize).max(1);
         let (height, width) = (side.min(rows), side.min(columns));
-        let place = window(corner(height, width, shape, &mut self.generator), height, width, columns);
+        let place =
+            window(corner(height, width, shape, &mut self.generator), height, width, columns);
         let mut step = vec![0.0; self.point.len()];
         for channel in 0..channels {
             let sign = sign(&mut self.generator);
@@ -208,9 +227,11 @@ impl Searcher {
         let side = ((share * (rows * columns) as f64).sqrt().round() as usize).max(3) | 1;
         let (height, width) = (side.min(rows), side.min(columns));
         let to = window(corner(height, width, shape, &mut self.generator), height, width, columns);
-        let from = window(corner(height, width, shape, &mut self.generator), height, width, columns);
+        let from =
+            window(corner(height, width, shape, &mut self.generator), height, width, columns);
         let (original, epsilon) = (batch.original(self.image), batch.epsilon(self.image));
-        let mut delta: Vec<f64> = self.point.iter().zip(original).map(|(a, b)| f64::from(*a) - f64::from(*b)).collect();
+        let mut delta: Vec<f64> =
+            self.point.iter().zip(original).map(|(a, b)| f64::from(*a) - f64::from(*b)).collect();
         let total: f64 = delta.iter().map(|value| value * value).sum();
         let plane = rows * columns;
         let mut both = to.clone();
@@ -221,14 +242,20 @@ impl Searcher {
             .flat_map(|channel| both.iter().map(move |index| channel * plane + index))
             .map(|i| delta[i] * delta[i])
             .sum();
-        let budget = ((epsilon * epsilon - total).max(0.0) / channels as f64 + in_windows / channels as f64).sqrt();
+        let budget = ((epsilon * epsilon - total).max(0.0) / channels as f64
+            + in_windows / channels as f64)
+            .sqrt();
         let shape_of_change = bump(height, width, &mut self.generator);
         let mut change = vec![0.0; channels * to.len()];
         for channel in 0..channels {
             let sign = sign(&mut self.generator);
             let old: Vec<f64> = to.iter().map(|index| delta[channel * plane + index]).collect();
             let old_length = old.iter().map(|value| value * value).sum::<f64>().sqrt() + 1e-12;
-            let new: Vec<f64> = old.iter().zip(&shape_of_change).map(|(old, new)| sign * new + old / old_length).collect();
+            let new: Vec<f64> = old
+                .iter()
+                .zip(&shape_of_change)
+                .map(|(old, new)| sign * new + old / old_length)
+                .collect();
             let new_length = new.iter().map(|value| value * value).sum::<f64>().sqrt() + 1e-12;
             for (index, value) in new.iter().enumerate() {
                 change[channel * to.len() + index] = value / new_length * budget;
@@ -236,9 +263,12 @@ impl Searcher {
         }
         for channel in 0..channels {
             from.iter().for_each(|index| delta[channel * plane + index] = 0.0);
-            to.iter().enumerate().for_each(|(index, at)| delta[channel * plane + at] = change[channel * to.len() + index]);
+            to.iter().enumerate().for_each(|(index, at)| {
+                delta[channel * plane + at] = change[channel * to.len() + index]
+            });
         }
-        let length = delta.iter().map(|value| value * value).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
+        let length =
+            delta.iter().map(|value| value * value).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
         batch.moved(self.image, original, &delta, epsilon / length)
     }
 }

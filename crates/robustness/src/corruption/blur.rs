@@ -13,14 +13,16 @@ pub(super) fn gaussian(planes: Vec<Plane>, level: usize) -> Vec<Plane> {
 }
 
 pub(super) fn defocus(planes: Vec<Plane>, level: usize) -> Vec<Plane> {
-    let (radius, smooth) = [(0.3f32, 0.4f32), (0.4, 0.5), (0.5, 0.6), (1.0, 0.2), (1.5, 0.1)][level];
+    let (radius, smooth) =
+        [(0.3f32, 0.4f32), (0.4, 0.5), (0.5, 0.6), (1.0, 0.2), (1.5, 0.1)][level];
     let disk = Plane::from_fn(17, 17, |y, x| {
         let (y, x) = (y as f32 - 8.0, x as f32 - 8.0);
         f32::from(u8::from(y * y + x * x <= radius * radius))
     });
     let total: f32 = disk.values.iter().sum();
     // A 3 x 3 Gaussian antialiases the rim of the disk.
-    let kernel = disk.map(|value| value / total).filter(&small_gaussian(smooth), Edge::MirrorWithout);
+    let kernel =
+        disk.map(|value| value / total).filter(&small_gaussian(smooth), Edge::MirrorWithout);
     planes.iter().map(|plane| plane.filter(&kernel, Edge::MirrorWithout)).collect()
 }
 
@@ -32,16 +34,20 @@ fn small_gaussian(sigma: f32) -> Plane {
 
 pub(super) fn glass(planes: Vec<Plane>, level: usize, generator: &mut ChaCha8Rng) -> Vec<Plane> {
     let (sigma, rounds) = [(0.05, 1), (0.25, 1), (0.4, 1), (0.25, 2), (0.4, 2)][level];
-    let mut planes: Vec<Plane> =
-        planes.iter().map(|plane| plane.blurred(sigma, TRUNCATE, Edge::Nearest).cut_to_bytes()).collect();
+    let mut planes: Vec<Plane> = planes
+        .iter()
+        .map(|plane| plane.blurred(sigma, TRUNCATE, Edge::Nearest).cut_to_bytes())
+        .collect();
     for _ in 0..rounds {
         for y in (2..planes[0].height).rev() {
             for x in (2..planes[0].width).rev() {
                 // Zero or one step back in each direction.
-                let (dy, dx) = (generator.random_range(0..2usize), generator.random_range(0..2usize));
+                let (dy, dx) =
+                    (generator.random_range(0..2usize), generator.random_range(0..2usize));
                 for plane in &mut planes {
                     let width = plane.width;
-                    // The original code means to swap the two values, but its views alias, so that one value is lost.
+                    // The original code means to swap the two values, but its views alias, so that
+                    // one value is lost.
                     plane.values[y * width + x] = plane.values[(y - dy) * width + x - dx];
                 }
             }

@@ -24,21 +24,34 @@ pub(super) fn pixelate(planes: Vec<Plane>, level: usize) -> Vec<Plane> {
         // As in Pillow: horizontally, then vertically, in bytes.
         [(height, size(width)), (size(height), size(width)), (size(height), width), (height, width)]
             .into_iter()
-            .fold(plane.clone(), |plane, (height, width)| plane.boxed(height, width).rounded_to_bytes())
+            .fold(plane.clone(), |plane, (height, width)| {
+                plane.boxed(height, width).rounded_to_bytes()
+            })
     };
     planes.iter().map(coarser).collect()
 }
 
 /// Lengths are for images with a side of 32 and scale with the smaller side.
 pub(super) fn elastic(planes: Vec<Plane>, level: usize, generator: &mut ChaCha8Rng) -> Vec<Plane> {
-    let (shift, sigma, corner) =
-        [(0.0f32, 0.0f32, 0.08f32), (0.05, 0.2, 0.07), (0.08, 0.06, 0.06), (0.1, 0.04, 0.05), (0.1, 0.03, 0.03)][level];
+    let (shift, sigma, corner) = [
+        (0.0f32, 0.0f32, 0.08f32),
+        (0.05, 0.2, 0.07),
+        (0.08, 0.06, 0.06),
+        (0.1, 0.04, 0.05),
+        (0.1, 0.03, 0.03),
+    ][level];
     let (height, width) = (planes[0].height, planes[0].width);
     let side = height.min(width) as f32;
-    let (middle, reach) = ([(width / 2) as f32, (height / 2) as f32], (height.min(width) / 3) as f32);
-    let from =
-        [[middle[0] + reach, middle[1] + reach], [middle[0] + reach, middle[1] - reach], [middle[0] - reach, middle[1] - reach]];
-    let to = from.map(|point| point.map(|value| value + side * corner * generator.random_range(-1.0..1.0f32)));
+    let (middle, reach) =
+        ([(width / 2) as f32, (height / 2) as f32], (height.min(width) / 3) as f32);
+    let from = [
+        [middle[0] + reach, middle[1] + reach],
+        [middle[0] + reach, middle[1] - reach],
+        [middle[0] - reach, middle[1] - reach],
+    ];
+    let to = from.map(|point| {
+        point.map(|value| value + side * corner * generator.random_range(-1.0..1.0f32))
+    });
     // The source of each pixel: the affine map that inverts the displacement of the points.
     let back = affine(to, from);
     let mut displacements = || {
@@ -48,17 +61,22 @@ pub(super) fn elastic(planes: Vec<Plane>, level: usize, generator: &mut ChaCha8R
     let (right, down) = (displacements(), displacements());
     let deformed = |plane: &Plane| {
         let moved = Plane::from_fn(height, width, |y, x| {
-            let [from_x, from_y] = back.map(|[along, across, offset]| along * x as f32 + across * y as f32 + offset);
+            let [from_x, from_y] =
+                back.map(|[along, across, offset]| along * x as f32 + across * y as f32 + offset);
             plane.between(from_y, from_x, Edge::MirrorWithout)
         });
-        Plane::from_fn(height, width, |y, x| moved.between(y as f32 + down.at(y, x), x as f32 + right.at(y, x), Edge::Mirror))
+        Plane::from_fn(height, width, |y, x| {
+            moved.between(y as f32 + down.at(y, x), x as f32 + right.at(y, x), Edge::Mirror)
+        })
     };
     planes.iter().map(deformed).collect()
 }
 
-/// The rows (a, b, c) of the affine map a x + b y + c that maps three points, not on a line, to three others.
+/// The rows (a, b, c) of the affine map a x + b y + c that maps three points, not on a line, to
+/// three others.
 fn affine(from: [[f32; 2]; 3], to: [[f32; 2]; 3]) -> [[f32; 3]; 2] {
-    let edge = |points: [[f32; 2]; 3], index: usize, axis: usize| points[index][axis] - points[0][axis];
+    let edge =
+        |points: [[f32; 2]; 3], index: usize, axis: usize| points[index][axis] - points[0][axis];
     let determinant = edge(from, 1, 0) * edge(from, 2, 1) - edge(from, 2, 0) * edge(from, 1, 1);
     [0, 1].map(|axis| {
         let (first, second) = (edge(to, 1, axis), edge(to, 2, axis));
@@ -72,16 +90,22 @@ pub(super) fn jpeg(planes: Vec<Plane>, level: usize) -> Result<Vec<Plane>> {
     let quality = [80, 65, 58, 50, 40][level];
     let (height, width, channels) = (planes[0].height, planes[0].width, planes.len());
     let bytes: Vec<u8> = (0..height * width)
-        .flat_map(|index| planes.iter().map(move |plane| (255.0 * plane.values[index]).round() as u8))
+        .flat_map(|index| {
+            planes.iter().map(move |plane| (255.0 * plane.values[index]).round() as u8)
+        })
         .collect();
     let color = if channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
     let mut packed = Vec::new();
     JpegEncoder::new_with_quality(&mut packed, quality)
         .encode(&bytes, width as u32, height as u32, color)
         .and_then(|()| image::load_from_memory_with_format(&packed, ImageFormat::Jpeg))
-        .map(|image| if channels == 1 { image.into_luma8().into_raw() } else { image.into_rgb8().into_raw() })
+        .map(|image| {
+            if channels == 1 { image.into_luma8().into_raw() } else { image.into_rgb8().into_raw() }
+        })
         .map(|bytes| {
-            let channel = |channel: usize| bytes.iter().skip(channel).step_by(channels).map(|byte| f32::from(*byte) / 255.0);
+            let channel = |channel: usize| {
+                bytes.iter().skip(channel).step_by(channels).map(|byte| f32::from(*byte) / 255.0)
+            };
             (0..channels).map(|index| Plane::new(height, width, channel(index).collect())).collect()
         })
         .map_err(|error| Error::Jpeg { reason: error.to_string() })
@@ -93,7 +117,8 @@ mod tests {
 
     #[test]
     fn an_affine_map_takes_its_points_along() {
-        let (from, to) = ([[1.0, 2.0], [4.0, 2.5], [0.0, 7.0]], [[1.5, 1.0], [5.0, 2.0], [-1.0, 6.0]]);
+        let (from, to) =
+            ([[1.0, 2.0], [4.0, 2.5], [0.0, 7.0]], [[1.5, 1.0], [5.0, 2.0], [-1.0, 6.0]]);
         let map = affine(from, to);
         for (from, to) in from.iter().zip(to) {
             let mapped = map.map(|[a, b, c]| a * from[0] + b * from[1] + c);
@@ -105,7 +130,9 @@ mod tests {
     fn jpeg_changes_an_image_by_its_blocks() {
         let image = Plane::from_fn(32, 32, |y, x| ((y * x) % 7) as f32 / 7.0);
         let packed = jpeg(vec![image.clone()], 4).unwrap().remove(0);
-        let error = image.values.iter().zip(&packed.values).map(|(a, b)| (a - b).abs()).sum::<f32>() / 1024.0;
+        let error =
+            image.values.iter().zip(&packed.values).map(|(a, b)| (a - b).abs()).sum::<f32>()
+                / 1024.0;
         assert!((0.005..0.2).contains(&error), "{error}");
         let gray = Plane::from_fn(16, 16, |_, _| 128.0 / 255.0);
         assert_eq!(jpeg(vec![gray.clone()], 0).unwrap()[0], gray, "a uniform image is unchanged");

@@ -29,17 +29,18 @@ impl CorruptionErrors {
     }
 }
 
-/// Mean corruption error over these corruptions: the plain mean of their error rates, as is usual for CIFAR-10-C (for
-/// ImageNet-C each is first divided by AlexNet's). `None` for an empty list.
+/// Mean corruption error over these corruptions: the plain mean of their error rates, as is usual
+/// for CIFAR-10-C (for ImageNet-C each is first divided by AlexNet's). `None` for an empty list.
 pub fn mean_corruption_error(errors: &[CorruptionErrors]) -> Option<f64> {
-    (!errors.is_empty()).then(|| errors.iter().map(CorruptionErrors::mean).sum::<f64>() / errors.len() as f64)
+    (!errors.is_empty())
+        .then(|| errors.iter().map(CorruptionErrors::mean).sum::<f64>() / errors.len() as f64)
 }
 
 /// Errors of a model under each corruption and severity.
 ///
 /// # Errors
-/// Returns [`Error::NoImages`] if there are no images, and the errors of [`Corruption::apply`] and of
-/// [`correct`](crate::correct).
+/// Returns [`Error::NoImages`] if there are no images, and the errors of [`Corruption::apply`] and
+/// of [`correct`](crate::correct).
 pub fn corruption_errors<'a>(
     model: &dyn Classifier,
     labeled: &LabeledBatch,
@@ -64,14 +65,28 @@ pub fn corruption_errors<'a>(
                     .into_par_iter()
                     .map(|index| {
                         let mut pixels = labeled.image(index).to_vec();
-                        corruption.apply(labeled.shape(), &mut pixels, severity, settings.seed, labeled.numbers()[index])?;
+                        corruption.apply(
+                            labeled.shape(),
+                            &mut pixels,
+                            severity,
+                            settings.seed,
+                            labeled.numbers()[index],
+                        )?;
                         Ok(pixels)
                     })
                     .collect::<Result<_>>()?;
-                let rows = logits(model, labeled.shape(), &corrupted.concat(), &labeled.numbers()[batch.clone()])?;
+                let rows = logits(
+                    model,
+                    labeled.shape(),
+                    &corrupted.concat(),
+                    &labeled.numbers()[batch.clone()],
+                )?;
                 done += batch.len();
-                wrong[severity - 1] +=
-                    rows.iter().zip(batch).filter(|(row, index)| decision(row) != labeled.label(*index)).count();
+                wrong[severity - 1] += rows
+                    .iter()
+                    .zip(batch)
+                    .filter(|(row, index)| decision(row) != labeled.label(*index))
+                    .count();
                 options.tell(Progress { done, total });
             }
         }
@@ -86,8 +101,11 @@ mod tests {
 
     #[test]
     fn the_mean_is_over_families() {
-        let errors =
-            |corruption, base: usize| CorruptionErrors { corruption, wrong: [0, 1, 2, 3, 4].map(|x| base + x), images: 10 };
+        let errors = |corruption, base: usize| CorruptionErrors {
+            corruption,
+            wrong: [0, 1, 2, 3, 4].map(|x| base + x),
+            images: 10,
+        };
         let both = [errors(Corruption::Fog, 1), errors(Corruption::Jpeg, 3)];
         assert_eq!(both[0].errors(), [0.1, 0.2, 0.3, 0.4, 0.5]);
         assert!((mean_corruption_error(&both).unwrap() - 0.4).abs() < 1e-12);

@@ -6,9 +6,9 @@ use crate::{Error, Result};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// A corruption of CIFAR-10-C (Hendrycks and Dietterich 2019) as made by `make_cifar_c.py`, with its parameters and
-/// truncated to bytes like its files. Frost (which needs photographs of frost), spatter and saturate (which act on
-/// color) are left out.
+/// A corruption of CIFAR-10-C (Hendrycks and Dietterich 2019) as made by `make_cifar_c.py`, with
+/// its parameters and truncated to bytes like its files. Frost (which needs photographs of frost),
+/// spatter and saturate (which act on color) are left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Corruption {
     /// Gaussian noise.
@@ -88,17 +88,30 @@ impl Corruption {
         }
     }
 
-    /// Corrupts image `number` of shape `[channels, height, width]`, in [0, 1] before and after. The random numbers
-    /// depend on the corruption, the image and the seed: they are the same in any batch and for each severity.
+    /// Corrupts image `number` of shape `[channels, height, width]`, in [0, 1] before and after.
+    /// The random numbers depend on the corruption, the image and the seed: they are the same in
+    /// any batch and for each severity.
     ///
     /// # Errors
-    /// Returns [`Error::Level`] if the severity is not in 1 to 5, [`Error::Size`] if the image is smaller than 8 x 8,
-    /// has a number of values other than its shape implies, or has neither 1 nor 3 channels when compressed as a JPEG,
-    /// and [`Error::Jpeg`] if the JPEG codec fails.
-    pub fn apply(self, shape: [usize; 3], pixels: &mut [f32], severity: usize, seed: u64, number: usize) -> Result<()> {
+    /// Returns [`Error::Level`] if the severity is not in 1 to 5, [`Error::Size`] if the image is
+    /// smaller than 8 x 8, has a number of values other than its shape implies, or has neither 1
+    /// nor 3 channels when compressed as a JPEG, and [`Error::Jpeg`] if the JPEG codec fails.
+    pub fn apply(
+        self,
+        shape: [usize; 3],
+        pixels: &mut [f32],
+        severity: usize,
+        seed: u64,
+        number: usize,
+    ) -> Result<()> {
         if !(1..=5).contains(&severity) {
             let expected = "1 to 5".into();
-            return Err(Error::Level { what: "corruption severity", index: 0, expected, found: severity as f64 });
+            return Err(Error::Level {
+                what: "corruption severity",
+                index: 0,
+                expected,
+                found: severity as f64,
+            });
         }
         let [channels, height, width] = shape;
         if height.min(width) < 8 || (self == Self::Jpeg && ![1, 3].contains(&channels)) {
@@ -116,10 +129,13 @@ impl Corruption {
             });
         }
         let level = severity - 1;
-        let mut generator = ChaCha8Rng::seed_from_u64(seed ^ (1 + self as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut generator =
+            ChaCha8Rng::seed_from_u64(seed ^ (1 + self as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         generator.set_stream(number as u64);
-        let planes: Vec<Plane> =
-            pixels.chunks_exact(height * width).map(|values| Plane::new(height, width, values.to_vec())).collect();
+        let planes: Vec<Plane> = pixels
+            .chunks_exact(height * width)
+            .map(|values| Plane::new(height, width, values.to_vec()))
+            .collect();
         let corrupted = match self {
             Self::GaussianNoise => noise::gaussian(planes, level, &mut generator),
             Self::ShotNoise => noise::shot(planes, level, &mut generator),
@@ -167,7 +183,9 @@ mod tests {
 
     fn change(corruption: Corruption, severity: usize) -> f64 {
         let original = image(32);
-        let distance = |number| crate::Norm::L2.distance(&original, &corrupted(corruption, severity, 3, number));
+        let distance = |number| {
+            crate::Norm::L2.distance(&original, &corrupted(corruption, severity, 3, number))
+        };
         (0..8).map(distance).sum::<f64>() / 8.0
     }
 
@@ -176,13 +194,24 @@ mod tests {
         for corruption in Corruption::ALL {
             let changes: Vec<f64> = (1..=5).map(|severity| change(corruption, severity)).collect();
             assert!(changes[0] > 0.0, "{corruption:?}");
-            // Elastic goes from an affine map to local displacements, which change pixels less but destroy more. Glass
-            // repeats a weaker shuffle, snow changes its flakes, and coarse pixels may happen to fit, so that not every
-            // step increases the change.
-            assert!(changes[4] > 1.15 * changes[0] || corruption == Corruption::Elastic, "{corruption:?}: {changes:?}");
-            let uneven = [Corruption::Elastic, Corruption::GlassBlur, Corruption::Snow, Corruption::Pixelate];
+            // Elastic goes from an affine map to local displacements, which change pixels less but
+            // destroy more. Glass repeats a weaker shuffle, snow changes its flakes, and coarse
+            // pixels may happen to fit, so that not every step increases the change.
+            assert!(
+                changes[4] > 1.15 * changes[0] || corruption == Corruption::Elastic,
+                "{corruption:?}: {changes:?}"
+            );
+            let uneven = [
+                Corruption::Elastic,
+                Corruption::GlassBlur,
+                Corruption::Snow,
+                Corruption::Pixelate,
+            ];
             if !uneven.contains(&corruption) {
-                assert!(changes.windows(2).all(|pair| pair[1] >= 0.999 * pair[0]), "{corruption:?}: {changes:?}");
+                assert!(
+                    changes.windows(2).all(|pair| pair[1] >= 0.999 * pair[0]),
+                    "{corruption:?}: {changes:?}"
+                );
             }
             let values = corrupted(corruption, 5, 1, 2);
             assert!(values.iter().all(|value| (0.0..=1.0).contains(value)), "{corruption:?}");
@@ -203,7 +232,11 @@ mod tests {
             Corruption::Elastic,
         ];
         for corruption in Corruption::ALL {
-            assert_eq!(corrupted(corruption, 4, 1, 2), corrupted(corruption, 4, 1, 2), "{corruption:?}");
+            assert_eq!(
+                corrupted(corruption, 4, 1, 2),
+                corrupted(corruption, 4, 1, 2),
+                "{corruption:?}"
+            );
             let differ = corrupted(corruption, 4, 1, 2) != corrupted(corruption, 4, 1, 3);
             assert_eq!(differ, random.contains(&corruption), "{corruption:?}");
         }
@@ -213,8 +246,11 @@ mod tests {
     fn every_size_and_color() {
         for corruption in Corruption::ALL {
             for shape in [[1, 9, 13], [3, 32, 32], [1, 36, 64]] {
-                let mut pixels: Vec<f32> = (0..shape.iter().product()).map(|index| (index % 97) as f32 / 96.0).collect();
-                corruption.apply(shape, &mut pixels, 3, 5, 7).unwrap_or_else(|error| panic!("{corruption:?}: {error}"));
+                let mut pixels: Vec<f32> =
+                    (0..shape.iter().product()).map(|index| (index % 97) as f32 / 96.0).collect();
+                corruption
+                    .apply(shape, &mut pixels, 3, 5, 7)
+                    .unwrap_or_else(|error| panic!("{corruption:?}: {error}"));
                 assert!(pixels.iter().all(|value| (0.0..=1.0).contains(value)), "{corruption:?}");
             }
         }
@@ -222,8 +258,15 @@ mod tests {
 
     #[test]
     fn bad_input_is_named() {
-        let severity = |severity| Corruption::Fog.apply([1, 32, 32], &mut image(32), severity, 0, 0);
-        assert!(matches!(severity(0), Err(Error::Level { .. })) && matches!(severity(6), Err(Error::Level { .. })));
-        assert!(matches!(Corruption::Jpeg.apply([2, 32, 16], &mut image(32), 1, 0, 0), Err(Error::Size { .. })));
+        let severity =
+            |severity| Corruption::Fog.apply([1, 32, 32], &mut image(32), severity, 0, 0);
+        assert!(
+            matches!(severity(0), Err(Error::Level { .. }))
+                && matches!(severity(6), Err(Error::Level { .. }))
+        );
+        assert!(matches!(
+            Corruption::Jpeg.apply([2, 32, 16], &mut image(32), 1, 0, 0),
+            Err(Error::Size { .. })
+        ));
     }
 }

@@ -45,7 +45,11 @@ impl Plane {
     }
 
     /// A value for each row and column.
-    pub(super) fn from_fn(height: usize, width: usize, mut value: impl FnMut(usize, usize) -> f32) -> Self {
+    pub(super) fn from_fn(
+        height: usize,
+        width: usize,
+        mut value: impl FnMut(usize, usize) -> f32,
+    ) -> Self {
         let mut values = Vec::with_capacity(height * width);
         for y in 0..height {
             for x in 0..width {
@@ -67,8 +71,8 @@ impl Plane {
         Self { values: self.values.into_iter().map(value).collect(), ..self }
     }
 
-    /// Truncates to bytes, as a file of bytes written without rounding would. Values that are already bytes stay,
-    /// whatever f32 makes of them.
+    /// Truncates to bytes, as a file of bytes written without rounding would. Values that are
+    /// already bytes stay, whatever f32 makes of them.
     pub(super) fn cut_to_bytes(self) -> Self {
         self.map(|value| ((f64::from(value.clamp(0.0, 1.0)) * 255.0 + 1e-4).floor() / 255.0) as f32)
     }
@@ -79,7 +83,8 @@ impl Plane {
     }
 
     pub(super) fn mean(&self) -> f32 {
-        (self.values.iter().map(|value| f64::from(*value)).sum::<f64>() / self.values.len() as f64) as f32
+        (self.values.iter().map(|value| f64::from(*value)).sum::<f64>() / self.values.len() as f64)
+            as f32
     }
 
     /// Bilinear interpolation between pixels.
@@ -101,7 +106,12 @@ impl Plane {
                 for kx in 0..kernel.width {
                     let weight = kernel.at(ky, kx);
                     if weight != 0.0 {
-                        sum += weight * self.beyond(y as isize + ky as isize - dy, x as isize + kx as isize - dx, edge);
+                        sum += weight
+                            * self.beyond(
+                                y as isize + ky as isize - dy,
+                                x as isize + kx as isize - dx,
+                                edge,
+                            );
                     }
                 }
             }
@@ -115,13 +125,18 @@ impl Plane {
         if sigma <= 0.0 || radius == 0 {
             return self.clone();
         }
-        let mut weights: Vec<f32> = (-radius..=radius).map(|step| (-0.5 * (step as f32 / sigma).powi(2)).exp()).collect();
+        let mut weights: Vec<f32> =
+            (-radius..=radius).map(|step| (-0.5 * (step as f32 / sigma).powi(2)).exp()).collect();
         let total: f32 = weights.iter().sum();
         weights.iter_mut().for_each(|weight| *weight /= total);
         let across = |plane: &Self, down: bool| {
             Self::from_fn(plane.height, plane.width, |y, x| {
                 let step = |(weight, offset): (&f32, isize)| {
-                    let (y, x) = if down { (y as isize + offset, x as isize) } else { (y as isize, x as isize + offset) };
+                    let (y, x) = if down {
+                        (y as isize + offset, x as isize)
+                    } else {
+                        (y as isize, x as isize + offset)
+                    };
                     weight * plane.beyond(y, x, edge)
                 };
                 weights.iter().zip(-radius..=radius).map(step).sum()
@@ -138,7 +153,9 @@ impl Plane {
         let size = |crop: usize| (crop as f32 * factor).round() as usize;
         let (tall, wide) = (size(height).max(self.height), size(width).max(self.width));
         let (trim_top, trim_left) = ((tall - self.height) / 2, (wide - self.width) / 2);
-        let step = |crop: usize, size: usize| if size > 1 { (crop - 1) as f32 / (size - 1) as f32 } else { 0.0 };
+        let step = |crop: usize, size: usize| {
+            if size > 1 { (crop - 1) as f32 / (size - 1) as f32 } else { 0.0 }
+        };
         Self::from_fn(self.height, self.width, |y, x| {
             let y = (y + trim_top) as f32 * step(height, tall);
             let x = (x + trim_left) as f32 * step(width, wide);
@@ -146,18 +163,24 @@ impl Plane {
         })
     }
 
-    /// Motion blur: convolves every pixel with a half Gaussian along a direction in degrees; pixels beyond the edge
-    /// repeat the last value.
+    /// Motion blur: convolves every pixel with a half Gaussian along a direction in degrees; pixels
+    /// beyond the edge repeat the last value.
     pub(super) fn trailed(&self, radius: usize, sigma: f32, degrees: f32) -> Self {
         let length = 2 * radius + 1;
-        let mut weights: Vec<f32> = (0..length).map(|step| (-0.5 * (step as f32 / sigma).powi(2)).exp()).collect();
+        let mut weights: Vec<f32> =
+            (0..length).map(|step| (-0.5 * (step as f32 / sigma).powi(2)).exp()).collect();
         let total: f32 = weights.iter().sum();
         weights.iter_mut().for_each(|weight| *weight /= total);
         let (down, right) = degrees.to_radians().sin_cos();
         let offset = |step: usize, along: f32| (step as f32 * along).round() as isize;
         Self::from_fn(self.height, self.width, |y, x| {
             let step = |(step, weight): (usize, &f32)| {
-                weight * self.beyond(y as isize + offset(step, down), x as isize + offset(step, right), Edge::Nearest)
+                weight
+                    * self.beyond(
+                        y as isize + offset(step, down),
+                        x as isize + offset(step, right),
+                        Edge::Nearest,
+                    )
             };
             weights.iter().enumerate().map(step).sum()
         })
@@ -176,7 +199,9 @@ impl Plane {
         Self::from_fn(height, width, |y, x| {
             let (rows, columns) = (covered(y, self.height, height), covered(x, self.width, width));
             let count = (rows.len() * columns.len()) as f32;
-            rows.map(|row| columns.clone().map(|column| self.at(row, column)).sum::<f32>()).sum::<f32>() / count
+            rows.map(|row| columns.clone().map(|column| self.at(row, column)).sum::<f32>())
+                .sum::<f32>()
+                / count
         })
     }
 }
@@ -205,9 +230,12 @@ mod tests {
     #[test]
     fn filters_keep_a_uniform_image() {
         let gray = Plane::from_fn(9, 11, |_, _| 0.25);
-        for filtered in
-            [gray.blurred(1.0, 4.0, Edge::Nearest), gray.enlarged(1.2), gray.trailed(4, 1.5, 30.0), gray.boxed(5, 7).boxed(9, 11)]
-        {
+        for filtered in [
+            gray.blurred(1.0, 4.0, Edge::Nearest),
+            gray.enlarged(1.2),
+            gray.trailed(4, 1.5, 30.0),
+            gray.boxed(5, 7).boxed(9, 11),
+        ] {
             assert_eq!((filtered.height, filtered.width), (9, 11));
             assert!(filtered.values.iter().all(|value| (value - 0.25).abs() < 1e-6));
         }

@@ -11,8 +11,8 @@ pub(super) fn brightness(planes: Vec<Plane>, level: usize) -> Vec<Plane> {
 }
 
 pub(super) fn snow(planes: Vec<Plane>, level: usize, generator: &mut ChaCha8Rng) -> Vec<Plane> {
-    // Mean and standard deviation of the flakes, their size, threshold, length and width of the trail, weight of the
-    // image.
+    // Mean and standard deviation of the flakes, their size, threshold, length and width of the
+    // trail, weight of the image.
     let (mean, spread, size, least, radius, sigma, kept) = [
         (0.1f32, 0.2f32, 1.0f32, 0.6f32, 8, 3.0f32, 0.95f32),
         (0.1, 0.2, 1.0, 0.5, 10, 4.0, 0.9),
@@ -21,26 +21,38 @@ pub(super) fn snow(planes: Vec<Plane>, level: usize, generator: &mut ChaCha8Rng)
         (0.3, 0.3, 1.25, 0.65, 14, 12.0, 0.8),
     ][level];
     let (height, width) = (planes[0].height, planes[0].width);
-    let flakes = Plane::from_fn(height, width, |_, _| mean + spread * generator.sample::<f32, _>(StandardNormal));
+    let flakes = Plane::from_fn(height, width, |_, _| {
+        mean + spread * generator.sample::<f32, _>(StandardNormal)
+    });
     let flakes = flakes.enlarged(size).map(|value| if value < least { 0.0 } else { value });
-    let flakes = flakes.cut_to_bytes().trailed(radius, sigma, generator.random_range(-135.0..-45.0)).rounded_to_bytes();
+    let flakes = flakes
+        .cut_to_bytes()
+        .trailed(radius, sigma, generator.random_range(-135.0..-45.0))
+        .rounded_to_bytes();
     let gray: Vec<f32> = (0..height * width)
-        .map(|index| planes.iter().map(|plane| plane.values[index]).sum::<f32>() / planes.len() as f32)
+        .map(|index| {
+            planes.iter().map(|plane| plane.values[index]).sum::<f32>() / planes.len() as f32
+        })
         .collect();
     let snowed = |plane: Plane| {
         Plane::from_fn(height, width, |y, x| {
             let value = plane.at(y, x);
             let white = value.max(1.5 * gray[y * width + x] + 0.5);
-            kept * value + (1.0 - kept) * white + flakes.at(y, x) + flakes.at(height - 1 - y, width - 1 - x)
+            kept * value
+                + (1.0 - kept) * white
+                + flakes.at(y, x)
+                + flakes.at(height - 1 - y, width - 1 - x)
         })
     };
     planes.into_iter().map(snowed).collect()
 }
 
 pub(super) fn fog(planes: Vec<Plane>, level: usize, generator: &mut ChaCha8Rng) -> Vec<Plane> {
-    let (amount, decay) = [(0.2f32, 3.0f32), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75)][level];
+    let (amount, decay) =
+        [(0.2f32, 3.0f32), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75)][level];
     let cloud = plasma(planes[0].height.max(planes[0].width).next_power_of_two(), decay, generator);
-    let brightest = planes.iter().flat_map(|plane| &plane.values).fold(0.0f32, |max, value| max.max(*value));
+    let brightest =
+        planes.iter().flat_map(|plane| &plane.values).fold(0.0f32, |max, value| max.max(*value));
     let fogged = |plane: Plane| {
         Plane::from_fn(plane.height, plane.width, |y, x| {
             (plane.at(y, x) + amount * cloud.at(y, x)) * brightest / (brightest + amount)
@@ -49,27 +61,43 @@ pub(super) fn fog(planes: Vec<Plane>, level: usize, generator: &mut ChaCha8Rng) 
     planes.into_iter().map(fogged).collect()
 }
 
-/// A cloud in [0, 1] by the diamond-square algorithm on a torus: each new point is the mean of its four neighbors plus
-/// a random term, which shrinks by `decay` with every halving of the distance.
+/// A cloud in [0, 1] by the diamond-square algorithm on a torus: each new point is the mean of its
+/// four neighbors plus a random term, which shrinks by `decay` with every halving of the distance.
 fn plasma(side: usize, decay: f32, generator: &mut ChaCha8Rng) -> Plane {
     let mut map = vec![0.0f32; side * side];
     let (mut step, mut wobble) = (side, 100.0f32);
     while step >= 2 {
         let half = step / 2;
         let mut fill = |map: &mut Vec<f32>, y: usize, x: usize, neighbors: [(usize, usize); 4]| {
-            let mean = neighbors.iter().map(|(y, x)| map[(y % side) * side + x % side]).sum::<f32>() / 4.0;
+            let mean =
+                neighbors.iter().map(|(y, x)| map[(y % side) * side + x % side]).sum::<f32>() / 4.0;
             map[y * side + x] = mean + wobble * generator.random_range(-wobble..wobble);
         };
         for y in (0..side).step_by(step) {
             for x in (0..side).step_by(step) {
-                fill(&mut map, y + half, x + half, [(y, x), (y + step, x), (y, x + step), (y + step, x + step)]);
+                fill(
+                    &mut map,
+                    y + half,
+                    x + half,
+                    [(y, x), (y + step, x), (y, x + step), (y + step, x + step)],
+                );
             }
         }
         for y in (0..side).step_by(step) {
             for x in (0..side).step_by(step) {
                 let (up, left) = (y + side - half, x + side - half);
-                fill(&mut map, y, x + half, [(y, x), (y, x + step), (up, x + half), (y + half, x + half)]);
-                fill(&mut map, y + half, x, [(y, x), (y + step, x), (y + half, left), (y + half, x + half)]);
+                fill(
+                    &mut map,
+                    y,
+                    x + half,
+                    [(y, x), (y, x + step), (up, x + half), (y + half, x + half)],
+                );
+                fill(
+                    &mut map,
+                    y + half,
+                    x,
+                    [(y, x), (y + step, x), (y + half, left), (y + half, x + half)],
+                );
             }
         }
         step = half;

@@ -1,7 +1,8 @@
 //! Results of single checks, and the report on all of them.
 
-/// Images from which on a negative result is informative. An effect seen in none of n images may, at 95% confidence,
-/// still affect 3/n of all: 3% for 100 images, about the slack of the checks, but 7.5% for 40.
+/// Images from which on a negative result is informative. An effect seen in none of n images may,
+/// at 95% confidence, still affect 3/n of all: 3% for 100 images, about the slack of the checks,
+/// but 7.5% for 40.
 const ENOUGH_IMAGES: usize = 100;
 
 /// The result of one check.
@@ -51,12 +52,15 @@ impl MaskingReport {
     pub fn in_words(&self) -> String {
         let (checks, images) = (self.checks.len(), self.images);
         match self.verdict() {
-            MaskingVerdict::NoSign => format!("no sign of gradient masking in {checks} checks on {images} images"),
+            MaskingVerdict::NoSign => {
+                format!("no sign of gradient masking in {checks} checks on {images} images")
+            }
             MaskingVerdict::TooFewImages => format!(
                 "{checks} checks found nothing, but {images} correctly classified images are too few to tell; use at least {ENOUGH_IMAGES}"
             ),
             MaskingVerdict::Found => {
-                let findings: Vec<&str> = self.checks.iter().filter_map(|check| check.finding.as_deref()).collect();
+                let findings: Vec<&str> =
+                    self.checks.iter().filter_map(|check| check.finding.as_deref()).collect();
                 format!(
                     "{} of {checks} checks found problems, so attacks on this model prove little: {}",
                     findings.len(),

@@ -1,4 +1,5 @@
-//! Checks of gradient descent: more steps must find more, more restarts hardly more, and a large epsilon everything.
+//! Checks of gradient descent: more steps must find more, more restarts hardly more, and a large
+//! epsilon everything.
 
 use super::check::{Check, percent};
 use super::settings::MaskingSettings;
@@ -21,7 +22,8 @@ pub(super) fn steps(masking: &MaskingSettings, trial: &Trial) -> Result<Check> {
         let pgd = if *steps == 1 { pgd.with_relative_step(1.0) } else { pgd };
         let fallen = trial.fallen(&pgd, masking.epsilon)?;
         if let Some(before) = fewer {
-            let recovered = counted(before.iter().zip(&fallen).map(|(before, now)| *before && !*now));
+            let recovered =
+                counted(before.iter().zip(&fallen).map(|(before, now)| *before && !*now));
             let lost = counted(before.iter().zip(&fallen).map(|(before, now)| !*before && *now));
             if beyond_chance(recovered.saturating_sub(lost), recovered + lost, fallen.len()) {
                 finding = Some(format!(
@@ -41,8 +43,12 @@ pub(super) fn steps(masking: &MaskingSettings, trial: &Trial) -> Result<Check> {
 pub(super) fn restarts(masking: &MaskingSettings, trial: &Trial) -> Result<Check> {
     let mut figures: Vec<(String, f64)> = Vec::new();
     for restarts in &masking.restarts {
-        let pgd = Pgd::new(Norm::Linf).with_steps(20).with_relative_step(0.1).with_restarts(*restarts);
-        figures.push((format!("stand after {restarts} starts"), 1.0 - share(&trial.fallen(&pgd, masking.epsilon)?)));
+        let pgd =
+            Pgd::new(Norm::Linf).with_steps(20).with_relative_step(0.1).with_restarts(*restarts);
+        figures.push((
+            format!("stand after {restarts} starts"),
+            1.0 - share(&trial.fallen(&pgd, masking.epsilon)?),
+        ));
     }
     let gain = match (figures.first(), figures.last()) {
         (Some(first), Some(last)) => first.1 - last.1,
@@ -69,10 +75,15 @@ pub(super) fn everything(trial: &Trial) -> Result<Check> {
             percent(stands)
         )
     });
-    Ok(Check { name: "large epsilon", figures: vec![(format!("stand at {EVERYTHING}"), stands)], finding })
+    Ok(Check {
+        name: "large epsilon",
+        figures: vec![(format!("stand at {EVERYTHING}"), stands)],
+        finding,
+    })
 }
 
-/// Whether so many of the images that changed sides exceed slack and chance: two standard errors of a count.
+/// Whether so many of the images that changed sides exceed slack and chance: two standard errors of
+/// a count.
 fn beyond_chance(excess: usize, changed: usize, images: usize) -> bool {
     excess as f64 > SLACK * images as f64 + 2.0 * (changed as f64).sqrt()
 }

@@ -12,16 +12,26 @@ const VANISHING: f64 = 0.05;
 /// Fraction of images whose gradients may be off because the margin has kinks.
 const WRONG_SLOPES: f64 = 0.25;
 
-/// Whether cross-entropy, computed in single precision and not rescaled as in other tools, leaves a gradient.
-pub(super) fn vanishing(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settings) -> Result<Check> {
+/// Whether cross-entropy, computed in single precision and not rescaled as in other tools, leaves a
+/// gradient.
+pub(super) fn vanishing(
+    model: &dyn Classifier,
+    labeled: &LabeledBatch,
+    settings: Settings,
+) -> Result<Check> {
     let plain = |row: &[f32], label: usize| {
         let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let powers: Vec<f32> = row.iter().map(|logit| (logit - largest).exp()).collect();
         let total: f32 = powers.iter().sum();
-        (0..row.len()).map(|class| powers[class] / total - f32::from(u8::from(class == label))).collect()
+        (0..row.len())
+            .map(|class| powers[class] / total - f32::from(u8::from(class == label)))
+            .collect()
     };
     let without = |factors: &dyn Fn(&[f32], usize) -> Vec<f32>| -> Result<f64> {
-        let zero: Vec<bool> = gradients(model, labeled, settings, factors)?.iter().map(|gradient| l2(gradient) == 0.0).collect();
+        let zero: Vec<bool> = gradients(model, labeled, settings, factors)?
+            .iter()
+            .map(|gradient| l2(gradient) == 0.0)
+            .collect();
         Ok(share(&zero))
     };
     let (cross_entropy, logits) = (without(&plain)?, without(&lead)?);
@@ -46,7 +56,11 @@ pub(super) fn vanishing(model: &dyn Classifier, labeled: &LabeledBatch, settings
 }
 
 /// Ratio of the change along a small gradient step to the change that the gradient predicts.
-pub(super) fn slopes(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settings) -> Result<Check> {
+pub(super) fn slopes(
+    model: &dyn Classifier,
+    labeled: &LabeledBatch,
+    settings: Settings,
+) -> Result<Check> {
     const STEP: f32 = 0.01;
     let gradients = gradients(model, labeled, settings, &lead)?;
     let before = logits_of(model, labeled, settings)?;
@@ -57,26 +71,44 @@ pub(super) fn slopes(model: &dyn Classifier, labeled: &LabeledBatch, settings: S
             continue;
         }
         let at = |sign: f32| -> Vec<f32> {
-            let move_one = |(value, slope): (&f32, &f32)| (value + sign * STEP * slope / length).clamp(0.0, 1.0);
+            let move_one = |(value, slope): (&f32, &f32)| {
+                (value + sign * STEP * slope / length).clamp(0.0, 1.0)
+            };
             labeled.image(index).iter().zip(gradient).map(move_one).collect()
         };
         let (up, down) = (at(1.0), at(-1.0));
-        let rows = logits(model, labeled.shape(), &[up.clone(), down.clone()].concat(), &[labeled.numbers()[index]; 2])?;
+        let rows = logits(
+            model,
+            labeled.shape(),
+            &[up.clone(), down.clone()].concat(),
+            &[labeled.numbers()[index]; 2],
+        )?;
         let factors = lead(&before[index], labeled.label(index));
         let changed: f64 = (0..factors.len())
-            .map(|class| f64::from(factors[class]) * (f64::from(rows[0][class]) - f64::from(rows[1][class])))
+            .map(|class| {
+                f64::from(factors[class]) * (f64::from(rows[0][class]) - f64::from(rows[1][class]))
+            })
             .sum();
-        let claimed: f64 =
-            up.iter().zip(&down).zip(gradient).map(|((up, down), slope)| f64::from(up - down) * f64::from(*slope)).sum();
+        let claimed: f64 = up
+            .iter()
+            .zip(&down)
+            .zip(gradient)
+            .map(|((up, down), slope)| f64::from(up - down) * f64::from(*slope))
+            .sum();
         if claimed > 0.0 {
             ratios.push(changed / claimed);
         }
     }
     ratios.sort_by(f64::total_cmp);
     let Some(median) = ratios.get(ratios.len() / 2).copied() else {
-        return Ok(Check { name: "slopes", figures: vec![], finding: Some("there is no gradient to follow".into()) });
+        return Ok(Check {
+            name: "slopes",
+            figures: vec![],
+            finding: Some("there is no gradient to follow".into()),
+        });
     };
-    let off = ratios.iter().filter(|ratio| !(0.5..2.0).contains(*ratio)).count() as f64 / ratios.len() as f64;
+    let off = ratios.iter().filter(|ratio| !(0.5..2.0).contains(*ratio)).count() as f64
+        / ratios.len() as f64;
     let finding = (off > WRONG_SLOPES).then(|| {
         format!(
             "for {} of images a small step along the gradient does not have the predicted effect: the gradient is not that of the model",
@@ -98,9 +130,13 @@ fn gradients(
 ) -> Result<Vec<Vec<f32>>> {
     let mut all = Vec::with_capacity(labeled.len());
     for batch in batches(labeled.len(), settings.batch) {
-        let pixels: Vec<f32> = batch.clone().flat_map(|index| labeled.image(index)).copied().collect();
+        let pixels: Vec<f32> =
+            batch.clone().flat_map(|index| labeled.image(index)).copied().collect();
         let pass = Pass::of(model, labeled.shape(), &pixels, &labeled.numbers()[batch.clone()])?;
-        let rows: Vec<Vec<f32>> = batch.enumerate().map(|(row, index)| factors(pass.logits(row), labeled.label(index))).collect();
+        let rows: Vec<Vec<f32>> = batch
+            .enumerate()
+            .map(|(row, index)| factors(pass.logits(row), labeled.label(index)))
+            .collect();
         all.extend(pass.back(&rows)?.chunks_exact(labeled.area()).map(<[f32]>::to_vec));
     }
     Ok(all)

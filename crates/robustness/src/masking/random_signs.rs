@@ -26,7 +26,8 @@ impl Attack for RandomSigns {
             let points: Vec<Vec<f32>> = standing
                 .iter()
                 .map(|image| {
-                    let signs = Norm::Linf.random_direction(batch.area(), &mut batch.generator(*image, draw as u64));
+                    let signs = Norm::Linf
+                        .random_direction(batch.area(), &mut batch.generator(*image, draw as u64));
                     batch.moved(*image, batch.original(*image), &signs, batch.epsilon(*image))
                 })
                 .collect();

@@ -3,7 +3,8 @@
 /// Effort of the checks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MaskingSettings {
-    /// Linf size at which attacks are compared; choose one at which many images fall and many withstand.
+    /// Linf size at which attacks are compared; choose one at which many images fall and many
+    /// withstand.
     pub epsilon: f64,
     /// Numbers of gradient descent steps, increasing.
     pub steps: Vec<usize>,
@@ -18,6 +19,12 @@ pub struct MaskingSettings {
 impl MaskingSettings {
     /// 1 to 100 steps, 1 and 5 starts, 1,000 queries, 50 directions.
     pub fn at(epsilon: f64) -> Self {
-        Self { epsilon, steps: vec![1, 5, 20, 100], restarts: vec![1, 5], queries: 1000, directions: 50 }
+        Self {
+            epsilon,
+            steps: vec![1, 5, 20, 100],
+            restarts: vec![1, 5],
+            queries: 1000,
+            directions: 50,
+        }
     }
 }

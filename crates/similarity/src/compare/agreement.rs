@@ -26,7 +26,10 @@ pub struct Agreement {
 ///
 /// # Errors
 /// Returns an error if [`compare`] with Pearson's correlation does.
-pub fn agreement(similarities: &SimilarityMatrix, reference: &SimilarityMatrix) -> Result<Agreement> {
+pub fn agreement(
+    similarities: &SimilarityMatrix,
+    reference: &SimilarityMatrix,
+) -> Result<Agreement> {
     let deviation = |matrix: &SimilarityMatrix| moments(matrix.packed()).1.sqrt();
     let correlation = compare(Measure::Pearson, similarities, reference)?;
     let spread_ratio = deviation(similarities) / deviation(reference);
@@ -40,10 +43,15 @@ pub fn agreement(similarities: &SimilarityMatrix, reference: &SimilarityMatrix) 
 /// # Errors
 /// Returns an error if [`agreement`] does, if there are no matrices, or if the settings have no
 /// halves.
-pub fn mean_agreement(compared: &[(&SimilarityMatrix, &SimilarityMatrix)], how: HalfSamples) -> Result<Agreement> {
+pub fn mean_agreement(
+    compared: &[(&SimilarityMatrix, &SimilarityMatrix)],
+    how: HalfSamples,
+) -> Result<Agreement> {
     let correlation = interval_over_images_of_mean(Measure::Pearson, compared, how)?;
-    let found =
-        compared.iter().map(|(similarities, reference)| agreement(similarities, reference)).collect::<Result<Vec<_>>>()?;
+    let found = compared
+        .iter()
+        .map(|(similarities, reference)| agreement(similarities, reference))
+        .collect::<Result<Vec<_>>>()?;
     let mean = |of: fn(&Agreement) -> f64| found.iter().map(of).sum::<f64>() / found.len() as f64;
     Ok(Agreement {
         correlation: correlation.value,

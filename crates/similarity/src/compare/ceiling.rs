@@ -29,15 +29,19 @@ pub struct NoiseCeiling {
 pub fn noise_ceiling(measure: Measure, matrices: &[&SimilarityMatrix]) -> Result<NoiseCeiling> {
     enough(matrices.len(), "matrices of a noise ceiling")?;
     let images = matrices[0].len();
-    let matched = matrices.iter().map(|matrix| matched(matrices[0], matrix)).collect::<Result<Vec<_>>>()?;
-    let values: Vec<Vec<f64>> = matched.iter().map(|matrix| measure.values(matrix.packed())).collect();
-    let prepared: Vec<Vec<f64>> = values.par_iter().map(|values| prepared(measure, values)).collect();
+    let matched =
+        matrices.iter().map(|matrix| matched(matrices[0], matrix)).collect::<Result<Vec<_>>>()?;
+    let values: Vec<Vec<f64>> =
+        matched.iter().map(|matrix| measure.values(matrix.packed())).collect();
+    let prepared: Vec<Vec<f64>> =
+        values.par_iter().map(|values| prepared(measure, values)).collect();
     let all: Vec<usize> = (0..values.len()).collect();
     let upper = mean_of(&prepared, &all);
     let mut ceiling = NoiseCeiling { lower: 0.0, upper: 0.0 };
     for (own, values) in values.iter().enumerate() {
         let others: Vec<usize> = all.iter().copied().filter(|other| *other != own).collect();
-        ceiling.lower += measure.of(&mean_of(&prepared, &others), values, images)? / values_count(&all);
+        ceiling.lower +=
+            measure.of(&mean_of(&prepared, &others), values, images)? / values_count(&all);
         ceiling.upper += measure.of(&upper, values, images)? / values_count(&all);
     }
     Ok(ceiling)
@@ -81,8 +85,9 @@ pub fn repeat_reliability(scan: &Scan, weights: &[f32]) -> Result<RepeatReliabil
     let repeats = scan.repeats().values().map(Vec::len).min().unwrap_or(0);
     enough(repeats, "repeats of a noise ceiling")?;
     // The number of repeats that every image has.
-    let trials: Vec<SimilarityMatrix> =
-        (0..repeats).map(|repeat| similarity(&scan.repeat(repeat), weights)).collect::<Result<_>>()?;
+    let trials: Vec<SimilarityMatrix> = (0..repeats)
+        .map(|repeat| similarity(&scan.repeat(repeat), weights))
+        .collect::<Result<_>>()?;
     let mut single_trials = Vec::new();
     for (index, first) in trials.iter().enumerate() {
         for second in &trials[index + 1..] {
@@ -117,16 +122,22 @@ fn prepared(measure: Measure, values: &[f64]) -> Vec<f64> {
     match measure {
         Measure::Pearson => {
             let (mean, variance) = moments(values);
-            values.iter().map(|value| (value - mean) / variance.sqrt().max(f64::MIN_POSITIVE)).collect()
+            values
+                .iter()
+                .map(|value| (value - mean) / variance.sqrt().max(f64::MIN_POSITIVE))
+                .collect()
         }
         Measure::Spearman | Measure::KendallTauA => ranks(values),
         Measure::Cosine | Measure::WhitenedCosine | Measure::DebiasedCka => {
-            let square = values.iter().map(|value| value * value).sum::<f64>() / values.len() as f64;
+            let square =
+                values.iter().map(|value| value * value).sum::<f64>() / values.len() as f64;
             values.iter().map(|value| value / square.sqrt().max(f64::MIN_POSITIVE)).collect()
         }
     }
 }
 
 fn mean_of(values: &[Vec<f64>], chosen: &[usize]) -> Vec<f64> {
-    (0..values[0].len()).map(|pair| chosen.iter().map(|of| values[*of][pair]).sum::<f64>() / chosen.len() as f64).collect()
+    (0..values[0].len())
+        .map(|pair| chosen.iter().map(|of| values[*of][pair]).sum::<f64>() / chosen.len() as f64)
+        .collect()
 }

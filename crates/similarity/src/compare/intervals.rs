@@ -88,13 +88,20 @@ pub fn interval_over_images_of_mean(
     how: HalfSamples,
 ) -> Result<Estimate> {
     let Some((reference, _)) = compared.first() else {
-        return Err(Error::Size { what: "matrices to compare", expected: "at least 1".into(), found: "none".into() });
+        return Err(Error::Size {
+            what: "matrices to compare",
+            expected: "at least 1".into(),
+            found: "none".into(),
+        });
     };
     let images = reference.len();
-    let of_reference =
-        |matrix: &SimilarityMatrix| -> Result<Vec<f64>> { Ok(measure.values(matched(reference, matrix)?.packed())) };
-    let values: Vec<(Vec<f64>, Vec<f64>)> =
-        compared.iter().map(|(first, second)| Ok((of_reference(first)?, of_reference(second)?))).collect::<Result<_>>()?;
+    let of_reference = |matrix: &SimilarityMatrix| -> Result<Vec<f64>> {
+        Ok(measure.values(matched(reference, matrix)?.packed()))
+    };
+    let values: Vec<(Vec<f64>, Vec<f64>)> = compared
+        .iter()
+        .map(|(first, second)| Ok((of_reference(first)?, of_reference(second)?)))
+        .collect::<Result<_>>()?;
     let of_all = |(first, second): &(Vec<f64>, Vec<f64>)| measure.of(first, second, images);
     let value = values.iter().map(of_all).sum::<Result<f64>>()? / values.len() as f64;
     if images < LEAST_IMAGES {
@@ -105,9 +112,11 @@ pub fn interval_over_images_of_mean(
         for (position, i) in drawn.iter().enumerate() {
             pairs.extend(drawn[position + 1..].iter().map(|j| row_start(images, *i) + j - i - 1));
         }
-        let gathered = |values: &[f64]| -> Vec<f64> { pairs.iter().map(|pair| values[*pair]).collect() };
-        let of =
-            |(first, second): &(Vec<f64>, Vec<f64>)| measure.of_part(&gathered(first), &gathered(second), drawn.len(), images);
+        let gathered =
+            |values: &[f64]| -> Vec<f64> { pairs.iter().map(|pair| values[*pair]).collect() };
+        let of = |(first, second): &(Vec<f64>, Vec<f64>)| {
+            measure.of_part(&gathered(first), &gathered(second), drawn.len(), images)
+        };
         Ok(values.iter().map(of).sum::<Result<f64>>()? / values.len() as f64)
     })
 }
@@ -125,7 +134,9 @@ pub fn interval_over_neurons(
     reference: &SimilarityMatrix,
     how: HalfSamples,
 ) -> Result<Estimate> {
-    let of = |weights: &[f32]| compare(measure, &vectors(ids, values, weights, "half of the neurons")?, reference);
+    let of = |weights: &[f32]| {
+        compare(measure, &vectors(ids, values, weights, "half of the neurons")?, reference)
+    };
     estimate(of(weights)?, weights.len(), how, |drawn| {
         let mut kept = vec![0.0; weights.len()];
         drawn.iter().for_each(|neuron| kept[*neuron] = weights[*neuron]);
@@ -160,7 +171,12 @@ pub fn interval_over_scans(
 }
 
 /// `value` is the agreement of all `items`; `of` computes it for sorted items.
-fn estimate(value: f64, items: usize, how: HalfSamples, of: impl Fn(&[usize]) -> Result<f64> + Sync) -> Result<Estimate> {
+fn estimate(
+    value: f64,
+    items: usize,
+    how: HalfSamples,
+    of: impl Fn(&[usize]) -> Result<f64> + Sync,
+) -> Result<Estimate> {
     if how.count < 2 || !(0.0..1.0).contains(&how.level) {
         return Err(Error::Size {
             what: "number of halves and level of an interval",
@@ -176,7 +192,12 @@ fn estimate(value: f64, items: usize, how: HalfSamples, of: impl Fn(&[usize]) ->
             generator.set_stream(index as u64);
             match of(&drawn(items, half, &mut generator)) {
                 // Halves for which the agreement is undefined are skipped.
-                Err(Error::Constant { .. } | Error::Size { .. } | Error::NoNeurons { .. } | Error::ZeroVector { .. }) => Ok(None),
+                Err(
+                    Error::Constant { .. }
+                    | Error::Size { .. }
+                    | Error::NoNeurons { .. }
+                    | Error::ZeroVector { .. },
+                ) => Ok(None),
                 other => other.map(|value| value.is_finite().then_some(value)),
             }
         })
@@ -198,7 +219,8 @@ fn estimate(value: f64, items: usize, how: HalfSamples, of: impl Fn(&[usize]) ->
         values[below] + part * (values[(below + 1).min(values.len() - 1)] - values[below])
     };
     let outside = (1.0 - how.level) / 2.0;
-    let from_median = |share: f64| (value + scale * (percentile(share) - percentile(0.5))).clamp(-1.0, 1.0);
+    let from_median =
+        |share: f64| (value + scale * (percentile(share) - percentile(0.5))).clamp(-1.0, 1.0);
     let interval = Interval {
         low: from_median(outside),
         high: from_median(1.0 - outside),

@@ -11,8 +11,8 @@ pub(crate) use agreement::where_defined;
 pub use agreement::{Agreement, agreement, mean_agreement};
 pub use ceiling::{NoiseCeiling, RepeatReliability, noise_ceiling, repeat_reliability};
 pub use intervals::{
-    Estimate, HalfSamples, Interval, interval_over_images, interval_over_images_of_mean, interval_over_neurons,
-    interval_over_scans,
+    Estimate, HalfSamples, Interval, interval_over_images, interval_over_images_of_mean,
+    interval_over_neurons, interval_over_scans,
 };
 
 use crate::{Error, Result, SimilarityMatrix};
@@ -42,8 +42,14 @@ pub enum Measure {
 
 impl Measure {
     /// All measures.
-    pub const ALL: [Self; 6] =
-        [Self::Pearson, Self::Spearman, Self::KendallTauA, Self::Cosine, Self::WhitenedCosine, Self::DebiasedCka];
+    pub const ALL: [Self; 6] = [
+        Self::Pearson,
+        Self::Spearman,
+        Self::KendallTauA,
+        Self::Cosine,
+        Self::WhitenedCosine,
+        Self::DebiasedCka,
+    ];
 
     /// Its name in tables.
     pub fn name(self) -> &'static str {
@@ -60,7 +66,10 @@ impl Measure {
     /// The values to which the measure is applied.
     fn values(self, packed: &[f32]) -> Vec<f64> {
         let dissimilarity = matches!(self, Self::Cosine | Self::WhitenedCosine);
-        packed.par_iter().map(|value| if dissimilarity { 1.0 - f64::from(*value) } else { f64::from(*value) }).collect()
+        packed
+            .par_iter()
+            .map(|value| if dissimilarity { 1.0 - f64::from(*value) } else { f64::from(*value) })
+            .collect()
     }
 
     /// The measure of values from [`Measure::values`].
@@ -86,7 +95,11 @@ impl Measure {
 /// # Errors
 /// Returns an error if an image is only in one of them, if a matrix does not vary and the measure
 /// requires it, or, for [`Measure::DebiasedCka`], if there are fewer than four images.
-pub fn compare(measure: Measure, first: &SimilarityMatrix, second: &SimilarityMatrix) -> Result<f64> {
+pub fn compare(
+    measure: Measure,
+    first: &SimilarityMatrix,
+    second: &SimilarityMatrix,
+) -> Result<f64> {
     let second = matched(first, second)?;
     // Avoids a copy in f64 for the most frequent measure, which is also used on the largest
     // matrices.
@@ -143,7 +156,10 @@ pub fn spread(matrix: &SimilarityMatrix) -> Spread {
     }
 }
 
-fn matched<'a>(first: &SimilarityMatrix, second: &'a SimilarityMatrix) -> Result<Cow<'a, SimilarityMatrix>> {
+fn matched<'a>(
+    first: &SimilarityMatrix,
+    second: &'a SimilarityMatrix,
+) -> Result<Cow<'a, SimilarityMatrix>> {
     if first.ids() == second.ids() {
         return Ok(Cow::Borrowed(second));
     }
@@ -163,7 +179,12 @@ mod tests {
     use brainprior_images::ImageId;
 
     fn matrix(ids: &[u64], packed: &[f32]) -> SimilarityMatrix {
-        SimilarityMatrix::new(ids.iter().copied().map(ImageId::from_u64).collect(), packed.to_vec(), vec![]).unwrap()
+        SimilarityMatrix::new(
+            ids.iter().copied().map(ImageId::from_u64).collect(),
+            packed.to_vec(),
+            vec![],
+        )
+        .unwrap()
     }
 
     #[test]
@@ -181,15 +202,27 @@ mod tests {
         let reordered = matrix(&[3, 1, 2], &[0.4, -0.2, 0.1]);
         assert!((pearson(&a, &reordered).unwrap() - 1.0).abs() < 1e-12);
         let larger = matrix(&[1, 2, 3, 9], &[0.1, 0.4, 0.0, -0.2, 0.0, 0.0]);
-        assert!(matches!(pearson(&a, &larger), Err(Error::MissingImage { matrix: "the first matrix", .. })));
-        assert!(matches!(pearson(&larger, &a), Err(Error::MissingImage { matrix: "the second matrix", .. })));
-        assert!(matches!(pearson(&a, &matrix(&[1, 2, 3], &[0.3; 3])), Err(Error::Constant { which: "second", .. })));
+        assert!(matches!(
+            pearson(&a, &larger),
+            Err(Error::MissingImage { matrix: "the first matrix", .. })
+        ));
+        assert!(matches!(
+            pearson(&larger, &a),
+            Err(Error::MissingImage { matrix: "the second matrix", .. })
+        ));
+        assert!(matches!(
+            pearson(&a, &matrix(&[1, 2, 3], &[0.3; 3])),
+            Err(Error::Constant { which: "second", .. })
+        ));
     }
 
     #[test]
     fn spread_of_known_matrices() {
         let identity = spread(&matrix(&[1, 2, 3, 4], &[0.0; 6]));
-        assert_eq!((identity.mean, identity.standard_deviation, identity.participation_ratio), (0.0, 0.0, 4.0));
+        assert_eq!(
+            (identity.mean, identity.standard_deviation, identity.participation_ratio),
+            (0.0, 0.0, 4.0)
+        );
         let line = spread(&matrix(&[1, 2, 3], &[1.0, -1.0, -1.0]));
         assert_eq!((line.minimum, line.maximum, line.participation_ratio), (-1.0, 1.0, 1.0));
     }

@@ -10,7 +10,10 @@ pub(super) trait Number: Copy + Sync + Into<f64> {}
 impl<T: Copy + Sync + Into<f64>> Number for T {}
 
 pub(super) fn sum<T: Number>(values: &[T], term: impl Fn(f64) -> f64 + Sync) -> f64 {
-    let parts: Vec<f64> = values.par_chunks(CHUNK).map(|part| part.iter().map(|value| term((*value).into())).sum()).collect();
+    let parts: Vec<f64> = values
+        .par_chunks(CHUNK)
+        .map(|part| part.iter().map(|value| term((*value).into())).sum())
+        .collect();
     parts.iter().sum()
 }
 
@@ -30,7 +33,13 @@ pub(super) fn correlation<T: Number>(first: &[T], second: &[T]) -> Result<f64> {
     let parts: Vec<f64> = first
         .par_chunks(CHUNK)
         .zip(second.par_chunks(CHUNK))
-        .map(|(first, second)| first.iter().zip(second).map(|(a, b)| ((*a).into() - mean_a) * ((*b).into() - mean_b)).sum())
+        .map(|(first, second)| {
+            first
+                .iter()
+                .zip(second)
+                .map(|(a, b)| ((*a).into() - mean_a) * ((*b).into() - mean_b))
+                .sum()
+        })
         .collect();
     let covariance = parts.iter().sum::<f64>() / first.len() as f64;
     Ok((covariance / (variance_a.sqrt() * variance_b.sqrt())).clamp(-1.0, 1.0))
@@ -51,7 +60,9 @@ pub(super) fn product<T: Number>(first: &[T], second: &[T]) -> f64 {
     let parts: Vec<f64> = first
         .par_chunks(CHUNK)
         .zip(second.par_chunks(CHUNK))
-        .map(|(first, second)| first.iter().zip(second).map(|(a, b)| (*a).into() * (*b).into()).sum())
+        .map(|(first, second)| {
+            first.iter().zip(second).map(|(a, b)| (*a).into() * (*b).into()).sum()
+        })
         .collect();
     parts.iter().sum()
 }

@@ -37,7 +37,8 @@ pub(super) fn kendall_tau_a<T: Number>(first: &[T], second: &[T]) -> Result<f64>
     let place = dense(second);
     // The second matrix's ranks in the order of the first; ties of the first are ordered by the
     // second.
-    let mut order: Vec<(u64, u32)> = sorted(first).into_par_iter().map(|(bits, index)| (bits, place[index as usize])).collect();
+    let mut order: Vec<(u64, u32)> =
+        sorted(first).into_par_iter().map(|(bits, index)| (bits, place[index as usize])).collect();
     order.par_sort_unstable();
     let choose = |n: u64| n * n.saturating_sub(1) / 2;
     let ties = |equal: &dyn Fn(&(u64, u32), &(u64, u32)) -> bool| -> u64 {
@@ -46,7 +47,8 @@ pub(super) fn kendall_tau_a<T: Number>(first: &[T], second: &[T]) -> Result<f64>
     let (tied_first, tied_both) = (ties(&|a, b| a.0 == b.0), ties(&|a, b| a == b));
     let mut places: Vec<u32> = order.into_iter().map(|(_, place)| place).collect();
     let discordant = inversions(&mut places);
-    let tied_second: u64 = places.chunk_by(|a, b| a == b).map(|tied| choose(tied.len() as u64)).sum();
+    let tied_second: u64 =
+        places.chunk_by(|a, b| a == b).map(|tied| choose(tied.len() as u64)).sum();
     let untied = choose(count) - tied_first - tied_second + tied_both;
     Ok((untied as f64 - 2.0 * discordant as f64) / choose(count) as f64)
 }
@@ -63,8 +65,11 @@ fn dense<T: Number>(values: &[T]) -> Vec<u32> {
 /// Order-preserving bits of the values, sorted, with the index of each value.
 fn sorted<T: Number>(values: &[T]) -> Vec<(u64, u32)> {
     assert!(u32::try_from(values.len()).is_ok(), "fewer than 2^32 pairs");
-    let mut order: Vec<(u64, u32)> =
-        values.par_iter().enumerate().map(|(index, value)| (ordered_bits((*value).into()), index as u32)).collect();
+    let mut order: Vec<(u64, u32)> = values
+        .par_iter()
+        .enumerate()
+        .map(|(index, value)| (ordered_bits((*value).into()), index as u32))
+        .collect();
     order.par_sort_unstable();
     order
 }
@@ -125,8 +130,9 @@ mod tests {
     fn tau_is_that_of_the_definition() {
         let mut generator = ChaCha8Rng::seed_from_u64(2);
         for (count, distinct) in [(2, 5), (40, 4), (40, 1000), (300, 30), (301, 100_000)] {
-            let mut draw =
-                || -> Vec<f32> { (0..count).map(|_| generator.random_range(0..distinct) as f32 / 7.0 - 1.0).collect() };
+            let mut draw = || -> Vec<f32> {
+                (0..count).map(|_| generator.random_range(0..distinct) as f32 / 7.0 - 1.0).collect()
+            };
             let (a, b) = (draw(), draw());
             let mut sum = 0i64;
             for i in 0..count {
@@ -136,7 +142,10 @@ mod tests {
                 }
             }
             let expected = sum as f64 / (count * (count - 1) / 2) as f64;
-            assert!((kendall_tau_a(&a, &b).unwrap() - expected).abs() < 1e-12, "{count} values of {distinct}");
+            assert!(
+                (kendall_tau_a(&a, &b).unwrap() - expected).abs() < 1e-12,
+                "{count} values of {distinct}"
+            );
         }
     }
 }

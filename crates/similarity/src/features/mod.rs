@@ -60,5 +60,10 @@ fn in_rows(images: usize, values: Vec<f32>) -> Array2<f32> {
 /// features of one equal the mean.
 pub fn features(network: &Network, stimuli: &StimulusSet) -> Result<SimilarityMatrix> {
     let values = network_features(network, stimuli)?;
-    vectors(stimuli.ids(), values.view(), &vec![1.0; values.ncols()], &format!("features of {}", network.name()))
+    vectors(
+        stimuli.ids(),
+        values.view(),
+        &vec![1.0; values.ncols()],
+        &format!("features of {}", network.name()),
+    )
 }

@@ -70,9 +70,14 @@ impl Network {
         if let Some(sentence) = tensors.file.left_out() {
             tracing::warn!("{sentence}");
         }
-        let applied: Vec<Applied> = layers.iter().map(|layer| tensors.apply(layer)).collect::<Result<_>>()?;
+        let applied: Vec<Applied> =
+            layers.iter().map(|layer| tensors.apply(layer)).collect::<Result<_>>()?;
         let Some(Applied::Convolution { weight, .. }) = applied.first() else {
-            return Err(tensors.layout("layers", "a convolution first", format!("{:?}", layers.first())));
+            return Err(tensors.layout(
+                "layers",
+                "a convolution first",
+                format!("{:?}", layers.first()),
+            ));
         };
         let channels = weight.dims()[1];
         Ok(Self { name, layers: applied, channels })
@@ -87,9 +92,14 @@ impl Network {
     pub fn vgg(path: &Path, layer: &str) -> Result<Self> {
         let tensors = Tensors::open(path)?;
         let names = tensors.file.names();
-        let layers = vgg::layers(&names.iter().map(String::as_str).collect::<Vec<_>>(), layer).map_err(|found| {
-            tensors.layout("features.*", format!("a VGG network under torchvision's names, with {layer}"), found)
-        })?;
+        let layers = vgg::layers(&names.iter().map(String::as_str).collect::<Vec<_>>(), layer)
+            .map_err(|found| {
+                tensors.layout(
+                    "features.*",
+                    format!("a VGG network under torchvision's names, with {layer}"),
+                    found,
+                )
+            })?;
         let mut network = Self::read(path, &layers)?;
         network.name = format!("{} {layer}", network.name);
         Ok(network)
@@ -102,17 +112,33 @@ impl Network {
 
     /// Features of `count` images with `height * width` pixels, and the channels, height and width
     /// of each.
-    pub(super) fn run(&self, pixels: &[f32], count: usize, height: usize, width: usize) -> Result<(Vec<f32>, [usize; 3])> {
+    pub(super) fn run(
+        &self,
+        pixels: &[f32],
+        count: usize,
+        height: usize,
+        width: usize,
+    ) -> Result<(Vec<f32>, [usize; 3])> {
         let area = height * width;
         let mut input = Vec::with_capacity(count * self.channels * area);
         for image in pixels.chunks_exact(area) {
             for channel in 0..self.channels {
-                let (mean, deviation) = if self.channels == 3 { (IMAGENET.0[channel], IMAGENET.1[channel]) } else { (0.0, 1.0) };
+                let (mean, deviation) = if self.channels == 3 {
+                    (IMAGENET.0[channel], IMAGENET.1[channel])
+                } else {
+                    (0.0, 1.0)
+                };
                 input.extend(image.iter().map(|pixel| (pixel - mean) / deviation));
             }
         }
-        let network = |source| Error::Network { network: self.name.clone(), height, width, source: Box::new(source) };
-        let mut x = Tensor::from_vec(input, (count, self.channels, height, width), &Device::Cpu).map_err(network)?;
+        let network = |source| Error::Network {
+            network: self.name.clone(),
+            height,
+            width,
+            source: Box::new(source),
+        };
+        let mut x = Tensor::from_vec(input, (count, self.channels, height, width), &Device::Cpu)
+            .map_err(network)?;
         for layer in &self.layers {
             x = layer.forward(&x).map_err(network)?;
         }
@@ -151,7 +177,12 @@ impl Tensors {
         Ok(Self { path: path.to_owned(), file: Archive::read_weights(path, ADVICE)? })
     }
 
-    fn layout(&self, dataset: &str, expected: impl Into<String>, found: impl Into<String>) -> Error {
+    fn layout(
+        &self,
+        dataset: &str,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Error {
         self.file.mismatch(dataset, expected, found).into()
     }
 
@@ -180,8 +211,17 @@ impl Tensors {
                 let bias = format!("{name}.bias");
                 Ok(Applied::Convolution {
                     weight: self.get(&format!("{name}.weight"), 4)?,
-                    bias: self.file.names().contains(&bias).then(|| self.per_channel(&bias)).transpose()?,
-                    geometry: Conv2dGeometry { stride: *stride, padding: *padding, ..Conv2dGeometry::default() },
+                    bias: self
+                        .file
+                        .names()
+                        .contains(&bias)
+                        .then(|| self.per_channel(&bias))
+                        .transpose()?,
+                    geometry: Conv2dGeometry {
+                        stride: *stride,
+                        padding: *padding,
+                        ..Conv2dGeometry::default()
+                    },
                 })
             }
             Layer::BatchNorm { name } => {

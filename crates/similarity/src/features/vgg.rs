@@ -8,7 +8,10 @@ use std::collections::BTreeSet;
 /// Layers up to the rectifier after `wanted`, such as `conv3_1`, or what is wrong with the names.
 pub(super) fn layers(names: &[&str], wanted: &str) -> Result<Vec<Layer>, String> {
     let indices = |ending: &str| -> BTreeSet<usize> {
-        names.iter().filter_map(|name| name.strip_prefix("features.")?.strip_suffix(ending)?.parse().ok()).collect()
+        names
+            .iter()
+            .filter_map(|name| name.strip_prefix("features.")?.strip_suffix(ending)?.parse().ok())
+            .collect()
     };
     let norms = indices(".running_mean");
     let convolutions: Vec<usize> = indices(".weight").difference(&norms).copied().collect();
@@ -35,7 +38,11 @@ pub(super) fn layers(names: &[&str], wanted: &str) -> Result<Vec<Layer>, String>
                 }
             }
         }
-        layers.push(Layer::Convolution { name: format!("features.{index}"), stride: 1, padding: 1 });
+        layers.push(Layer::Convolution {
+            name: format!("features.{index}"),
+            stride: 1,
+            padding: 1,
+        });
         if normed {
             layers.push(Layer::BatchNorm { name: format!("features.{}", index + 1) });
         }
@@ -76,7 +83,10 @@ mod tests {
             Layer::Convolution { name, .. } => Some(name.clone()),
             _ => None,
         });
-        (name.unwrap(), layers.iter().filter(|layer| matches!(layer, Layer::MaxPool { .. })).count())
+        (
+            name.unwrap(),
+            layers.iter().filter(|layer| matches!(layer, Layer::MaxPool { .. })).count(),
+        )
     }
 
     #[test]
@@ -84,14 +94,29 @@ mod tests {
         // vgg19 and vgg19_bn.
         let plain = names(&[0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34], false);
         let normed = names(&[0, 3, 7, 10, 14, 17, 20, 23, 27, 30, 33, 36, 40, 43, 46, 49], true);
-        for (layer, at, at_normed, poolings) in
-            [("conv1_1", 0, 0, 0), ("conv2_2", 7, 10, 1), ("conv3_1", 10, 14, 2), ("conv4_4", 25, 36, 3), ("conv5_4", 34, 49, 4)]
-        {
+        for (layer, at, at_normed, poolings) in [
+            ("conv1_1", 0, 0, 0),
+            ("conv2_2", 7, 10, 1),
+            ("conv3_1", 10, 14, 2),
+            ("conv4_4", 25, 36, 3),
+            ("conv5_4", 34, 49, 4),
+        ] {
             assert_eq!(end(&found(&plain, layer).unwrap()), (format!("features.{at}"), poolings));
-            assert_eq!(end(&found(&normed, layer).unwrap()), (format!("features.{at_normed}"), poolings));
+            assert_eq!(
+                end(&found(&normed, layer).unwrap()),
+                (format!("features.{at_normed}"), poolings)
+            );
         }
-        let batch_norms = |layers: Vec<Layer>| layers.iter().filter(|layer| matches!(layer, Layer::BatchNorm { .. })).count();
-        assert_eq!((batch_norms(found(&plain, "conv3_1").unwrap()), batch_norms(found(&normed, "conv3_1").unwrap())), (0, 5));
+        let batch_norms = |layers: Vec<Layer>| {
+            layers.iter().filter(|layer| matches!(layer, Layer::BatchNorm { .. })).count()
+        };
+        assert_eq!(
+            (
+                batch_norms(found(&plain, "conv3_1").unwrap()),
+                batch_norms(found(&normed, "conv3_1").unwrap())
+            ),
+            (0, 5)
+        );
         let error = found(&plain, "conv6_1").unwrap_err();
         assert!(error.contains("conv5_4") && error.contains("conv1_1"), "{error}");
         assert!(found(&["layer1.0.conv1.weight".into()], "conv1_1").is_err());

@@ -15,7 +15,12 @@ const VERSION: u32 = 1;
 ///
 /// # Errors
 /// Returns an error if a pair has an image beyond `ids` or the file cannot be written.
-pub fn write_pairs(path: &Path, ids: &[ImageId], pairs: &[Pair], provenance: &[String]) -> Result<()> {
+pub fn write_pairs(
+    path: &Path,
+    ids: &[ImageId],
+    pairs: &[Pair],
+    provenance: &[String],
+) -> Result<()> {
     if let Some(pair) = pairs.iter().find(|pair| pair.second as usize >= ids.len()) {
         return Err(Error::Size {
             what: "images of a sample of pairs",
@@ -38,7 +43,12 @@ pub fn write_pairs(path: &Path, ids: &[ImageId], pairs: &[Pair], provenance: &[S
 ///
 /// # Errors
 /// Returns an error if the number of images differs or the file cannot be written.
-pub fn write_neighbors(path: &Path, ids: &[ImageId], neighbors: &Neighbors, provenance: &[String]) -> Result<()> {
+pub fn write_neighbors(
+    path: &Path,
+    ids: &[ImageId],
+    neighbors: &Neighbors,
+    provenance: &[String],
+) -> Result<()> {
     if neighbors.len() != ids.len() {
         return Err(Error::Size {
             what: "images of neighbor lists",
@@ -49,15 +59,23 @@ pub fn write_neighbors(path: &Path, ids: &[ImageId], neighbors: &Neighbors, prov
     let count = (0..ids.len()).map(|image| neighbors.of(image).len()).min().unwrap_or(0);
     write_hdf5(path, |file| {
         header(file, "brainprior-neighbours", ids, provenance)?;
-        let indices = Array2::from_shape_fn((ids.len(), count), |(image, rank)| neighbors.of(image)[rank].0);
-        let values = Array2::from_shape_fn((ids.len(), count), |(image, rank)| neighbors.of(image)[rank].1);
+        let indices =
+            Array2::from_shape_fn((ids.len(), count), |(image, rank)| neighbors.of(image)[rank].0);
+        let values =
+            Array2::from_shape_fn((ids.len(), count), |(image, rank)| neighbors.of(image)[rank].1);
         file.new_dataset_builder().with_data(&indices).create("neighbours")?;
         file.new_dataset_builder().with_data(&values).create("similarity").map(drop)
     })
 }
 
-fn header(file: &hdf5::File, format: &str, ids: &[ImageId], provenance: &[String]) -> hdf5::Result<()> {
-    let text = |text: &str| text.replace('\0', " ").parse::<VarLenUnicode>().expect("no NUL is left");
+fn header(
+    file: &hdf5::File,
+    format: &str,
+    ids: &[ImageId],
+    provenance: &[String],
+) -> hdf5::Result<()> {
+    let text =
+        |text: &str| text.replace('\0', " ").parse::<VarLenUnicode>().expect("no NUL is left");
     file.new_attr::<VarLenUnicode>().create("format")?.write_scalar(&text(format))?;
     file.new_attr::<u32>().create("version")?.write_scalar(&VERSION)?;
     let numbers: Vec<u64> = ids.iter().map(|id| id.to_u64()).collect();

@@ -2,12 +2,14 @@
 
 use super::mismatch;
 use super::triangle::{
-    DONOR_IDS, FORMAT, Header, IMAGE_IDS, PROVENANCE, Precision, SCANS, SIMILARITY, Stored, TriangleFile, VERSION,
+    DONOR_IDS, FORMAT, Header, IMAGE_IDS, PROVENANCE, Precision, SCANS, SIMILARITY, Stored,
+    TriangleFile, VERSION,
 };
 use crate::matrix::{pairs, row_start};
 use crate::sweep::Plan;
 use crate::{
-    Block, Checkpoint, Error, Population, Reduction, Result, Resumable, SimilarityMatrix, StateReader, StateWriter, Sweep,
+    Block, Checkpoint, Error, Population, Reduction, Result, Resumable, SimilarityMatrix,
+    StateReader, StateWriter, Sweep,
 };
 use brainprior_artifact::hdf5::Input;
 use brainprior_artifact::{FileError, replace};
@@ -42,7 +44,12 @@ impl SimilarityMatrix {
 
     fn write_stored<T: Stored>(&self, path: &Path) -> Result<()> {
         replace::file(path, |temporary| {
-            let header = Header { ids: self.ids(), scans: self.scans(), provenance: self.provenance(), donors: self.donors() };
+            let header = Header {
+                ids: self.ids(),
+                scans: self.scans(),
+                provenance: self.provenance(),
+                donors: self.donors(),
+            };
             let file = TriangleFile::<T>::create(temporary, path, &header)?;
             let mut stored = Vec::with_capacity(CONVERTED.min(self.pairs()));
             for (part, values) in self.packed().chunks(CONVERTED).enumerate() {
@@ -61,7 +68,9 @@ impl SimilarityMatrix {
     /// a dataset is missing or has another shape, or if a value is outside [-1, 1].
     pub fn read(path: &Path) -> Result<Self> {
         let input = Input::open(path)?;
-        let layout = |dataset: &str, expected: String, found: String| mismatch(path, dataset, expected, found);
+        let layout = |dataset: &str, expected: String, found: String| {
+            mismatch(path, dataset, expected, found)
+        };
         let format = input.text_attribute("format")?;
         if format != FORMAT {
             return Err(layout("attribute format", FORMAT.into(), format));
@@ -69,7 +78,11 @@ impl SimilarityMatrix {
         // Version 1 is the same for readers: it was not chunked and always f32.
         let version = input.integer_attribute("version")?;
         if !(1..=i64::from(VERSION)).contains(&version) {
-            return Err(layout("attribute version", format!("1 to {VERSION}"), version.to_string()));
+            return Err(layout(
+                "attribute version",
+                format!("1 to {VERSION}"),
+                version.to_string(),
+            ));
         }
 
         let identities = |dataset, images| -> Result<Vec<ImageId>> {
@@ -93,11 +106,22 @@ impl SimilarityMatrix {
         };
         let provenance = input.strings(PROVENANCE)?;
         let images = Some(ids.len());
-        let count = |count: u64| u32::try_from(count).map_err(|_| layout(SCANS, "counts of scans".into(), count.to_string()));
-        let scans = input.numbers(SCANS, &[images])?.naturals()?.into_iter().map(count).collect::<Result<_>>()?;
-        let donors = if input.has(DONOR_IDS)? { Some(identities(DONOR_IDS, images)?) } else { None };
+        let count = |count: u64| {
+            u32::try_from(count)
+                .map_err(|_| layout(SCANS, "counts of scans".into(), count.to_string()))
+        };
+        let scans = input
+            .numbers(SCANS, &[images])?
+            .naturals()?
+            .into_iter()
+            .map(count)
+            .collect::<Result<_>>()?;
+        let donors =
+            if input.has(DONOR_IDS)? { Some(identities(DONOR_IDS, images)?) } else { None };
         let matrix = Self::new(ids, packed, provenance).map_err(|error| match error {
-            Error::Similarity { .. } => layout(SIMILARITY, "values in [-1, 1]".into(), error.to_string()),
+            Error::Similarity { .. } => {
+                layout(SIMILARITY, "values in [-1, 1]".into(), error.to_string())
+            }
             error => layout(IMAGE_IDS, "at least two distinct images".into(), error.to_string()),
         })?;
         Ok(matrix.with_donors(donors).with_scans(scans))
@@ -113,14 +137,25 @@ impl Population<'_> {
     /// # Errors
     /// Returns an error if [`Population::reduce_resumably`] does or, with the size of the file, if
     /// the disk has too little space.
-    pub fn write(&self, path: &Path, precision: Precision, sweep: &Sweep<'_>, every: Duration) -> Result<()> {
+    pub fn write(
+        &self,
+        path: &Path,
+        precision: Precision,
+        sweep: &Sweep<'_>,
+        every: Duration,
+    ) -> Result<()> {
         match precision {
             Precision::F32 => self.write_stored::<f32>(path, sweep, every),
             Precision::F16 => self.write_stored::<f16>(path, sweep, every),
         }
     }
 
-    fn write_stored<T: Stored>(&self, path: &Path, sweep: &Sweep<'_>, every: Duration) -> Result<()> {
+    fn write_stored<T: Stored>(
+        &self,
+        path: &Path,
+        sweep: &Sweep<'_>,
+        every: Duration,
+    ) -> Result<()> {
         let beside = |ending: &str| -> PathBuf {
             let mut name = path.file_name().unwrap_or_default().to_owned();
             name.push(ending);
@@ -138,8 +173,14 @@ impl Population<'_> {
             TriangleFile::<T>::open(&partial, path, self.len())?
         } else {
             checkpoint.remove()?;
-            std::fs::File::create(&partial).map_err(FileError::refused(path, "create an unfinished file next to it"))?;
-            let header = Header { ids: self.ids(), scans: &self.scans_of_images(), provenance: &self.provenance(), donors: None };
+            std::fs::File::create(&partial)
+                .map_err(FileError::refused(path, "create an unfinished file next to it"))?;
+            let header = Header {
+                ids: self.ids(),
+                scans: &self.scans_of_images(),
+                provenance: &self.provenance(),
+                donors: None,
+            };
             TriangleFile::<T>::create(&partial, path, &header).inspect_err(|_| {
                 let _ = std::fs::remove_file(&partial);
             })?
@@ -191,7 +232,8 @@ impl<T: Stored> Band<T> {
     /// Reuses the memory of a band for other rows, which are all overwritten before the band is
     /// written. Allocating fresh pages for each band would cost more than copying into them.
     fn go_on(&mut self, rows: Range<usize>, images: usize) {
-        self.values.resize(row_start(images, rows.end) - row_start(images, rows.start), T::default());
+        self.values
+            .resize(row_start(images, rows.end) - row_start(images, rows.start), T::default());
         (self.rows, self.filled) = (rows, 0);
     }
 
@@ -223,7 +265,12 @@ impl<T: Stored> Reduction for Bands<'_, T> {
         (block.rows(), block.columns(), stored)
     }
 
-    fn merge(&self, band: &mut Band<T>, (rows, columns, stored): Self::Part, pairs: usize) -> Result<()> {
+    fn merge(
+        &self,
+        band: &mut Band<T>,
+        (rows, columns, stored): Self::Part,
+        pairs: usize,
+    ) -> Result<()> {
         if !band.rows.contains(&rows.start) {
             band.go_on(self.plan.band_of(rows.start), self.images);
         }
@@ -255,7 +302,10 @@ impl<T: Stored> Resumable for Bands<'_, T> {
 
     fn load(&self, from: &mut StateReader<'_>) -> Option<Band<T>> {
         let (first, filled) = (from.number()? as usize, from.number()? as usize);
-        let band = Band { filled, ..Band::of(self.plan.band_of((first < self.images).then_some(first)?), self.images) };
+        let band = Band {
+            filled,
+            ..Band::of(self.plan.band_of((first < self.images).then_some(first)?), self.images)
+        };
         (filled <= band.values.len()).then_some(band)
     }
 }

@@ -35,11 +35,20 @@ fn write_hdf5(path: &Path, fill: impl FnOnce(&hdf5::File) -> hdf5::Result<()>) -
 }
 
 /// HDF5 refused an operation on a dataset or an attribute; `/` is the file itself.
-fn refused<'a>(path: &'a Path, doing: &'static str, dataset: &'a str) -> impl FnOnce(hdf5::Error) -> Error {
+fn refused<'a>(
+    path: &'a Path,
+    doing: &'static str,
+    dataset: &'a str,
+) -> impl FnOnce(hdf5::Error) -> Error {
     move |source| FileError::refused(path, doing)(source).in_dataset(dataset).into()
 }
 
 /// A dataset or attribute does not match `data-specs/similarity.toml`.
-fn mismatch(path: &Path, dataset: &str, expected: impl Into<String>, found: impl Into<String>) -> Error {
+fn mismatch(
+    path: &Path,
+    dataset: &str,
+    expected: impl Into<String>,
+    found: impl Into<String>,
+) -> Error {
     FileError::mismatch(path, dataset, expected, found, "compute the similarities again").into()
 }

@@ -113,24 +113,39 @@ impl<T: Stored> TriangleFile<T> {
             + 20 * header.ids.len()
             + 64 * count.div_ceil(CHUNK)
             + header.provenance.iter().map(String::len).sum::<usize>();
-        let room = File::options().write(true).open(at).map_err(FileError::refused(path, "open"))?;
+        let room =
+            File::options().write(true).open(at).map_err(FileError::refused(path, "open"))?;
         room.set_len((own + count * size_of::<T>()) as u64)
             .and_then(|()| room.write_all_at(&vec![0; own], 0))
             .and_then(|()| room.set_len(0))
             .map_err(|source| {
-                let doing = format!("reserve {:.3} GB for it", (own + count * size_of::<T>()) as f64 / 1e9);
-                FileError::refused(path, doing)(source).advise("use another disk, half precision, or fewer images")
+                let doing =
+                    format!("reserve {:.3} GB for it", (own + count * size_of::<T>()) as f64 / 1e9);
+                FileError::refused(path, doing)(source)
+                    .advise("use another disk, half precision, or fewer images")
             })?;
-        lay_out::<T>(at, header).map_err(|(dataset, source)| refused(path, "write", dataset)(source))?;
+        lay_out::<T>(at, header)
+            .map_err(|(dataset, source)| refused(path, "write", dataset)(source))?;
         Self::open(at, path, header.ids.len())
     }
 
     /// Opens a file that [`TriangleFile::create`] laid out, to resume.
     pub(crate) fn open(at: &Path, path: &Path, images: usize) -> Result<Self> {
         let (chunk, chunks) = places(at, path, pairs(images), size_of::<T>())?;
-        let file = File::options().read(true).write(true).open(at).map_err(FileError::refused(path, "open"))?;
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .open(at)
+            .map_err(FileError::refused(path, "open"))?;
         let flusher = Flusher::start(&file).map_err(FileError::refused(path, "open"))?;
-        Ok(Self { path: path.to_owned(), file, chunks, chunk, flusher, stored: std::marker::PhantomData })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            chunks,
+            chunk,
+            flusher,
+            stored: std::marker::PhantomData,
+        })
     }
 
     /// Writes the similarities of consecutive pairs, from pair `first` of the triangle on.
@@ -138,7 +153,9 @@ impl<T: Stored> TriangleFile<T> {
         let bytes: &[u8] = bytemuck::cast_slice(values);
         for (place, part) in self.parts(first, values.len()) {
             let written = self.file.write_all_at(&bytes[part], place);
-            written.map_err(|source| FileError::refused(&self.path, "write")(source).in_dataset(SIMILARITY))?;
+            written.map_err(|source| {
+                FileError::refused(&self.path, "write")(source).in_dataset(SIMILARITY)
+            })?;
         }
         self.flusher.written(bytes.len() as u64);
         Ok(())
@@ -150,7 +167,9 @@ impl<T: Stored> TriangleFile<T> {
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(values);
         for (place, part) in self.parts(first, count) {
             let read = self.file.read_exact_at(&mut bytes[part], place);
-            read.map_err(|source| FileError::refused(&self.path, "read")(source).in_dataset(SIMILARITY))?;
+            read.map_err(|source| {
+                FileError::refused(&self.path, "read")(source).in_dataset(SIMILARITY)
+            })?;
         }
         Ok(())
     }
@@ -180,21 +199,39 @@ impl<T: Stored> TriangleFile<T> {
     }
 }
 
-fn lay_out<T: Stored>(at: &Path, header: &Header<'_>) -> std::result::Result<(), (&'static str, hdf5::Error)> {
+fn lay_out<T: Stored>(
+    at: &Path,
+    header: &Header<'_>,
+) -> std::result::Result<(), (&'static str, hdf5::Error)> {
     let failed = |dataset| move |source| (dataset, source);
     // Without modification times, so that equal matrices give equal bytes.
-    let file =
-        hdf5::File::with_options().with_fcpl(|creation| creation.obj_track_times(false)).create(at).map_err(failed("/"))?;
-    let text = |text: &str| text.replace('\0', " ").parse::<VarLenUnicode>().expect("no NUL is left");
-    file.new_attr::<VarLenUnicode>().create("format").and_then(|a| a.write_scalar(&text(FORMAT))).map_err(failed("format"))?;
-    file.new_attr::<u32>().create("version").and_then(|a| a.write_scalar(&VERSION)).map_err(failed("version"))?;
+    let file = hdf5::File::with_options()
+        .with_fcpl(|creation| creation.obj_track_times(false))
+        .create(at)
+        .map_err(failed("/"))?;
+    let text =
+        |text: &str| text.replace('\0', " ").parse::<VarLenUnicode>().expect("no NUL is left");
+    file.new_attr::<VarLenUnicode>()
+        .create("format")
+        .and_then(|a| a.write_scalar(&text(FORMAT)))
+        .map_err(failed("format"))?;
+    file.new_attr::<u32>()
+        .create("version")
+        .and_then(|a| a.write_scalar(&VERSION))
+        .map_err(failed("version"))?;
     let numbers = |ids: &[ImageId]| -> Vec<u64> { ids.iter().map(|id| id.to_u64()).collect() };
-    file.new_dataset_builder().with_data(&numbers(header.ids)).create(IMAGE_IDS).map_err(failed(IMAGE_IDS))?;
+    file.new_dataset_builder()
+        .with_data(&numbers(header.ids))
+        .create(IMAGE_IDS)
+        .map_err(failed(IMAGE_IDS))?;
     file.new_dataset_builder().with_data(header.scans).create(SCANS).map_err(failed(SCANS))?;
     let steps: Vec<VarLenUnicode> = header.provenance.iter().map(|step| text(step)).collect();
     file.new_dataset_builder().with_data(&steps).create(PROVENANCE).map_err(failed(PROVENANCE))?;
     if let Some(donors) = header.donors {
-        file.new_dataset_builder().with_data(&numbers(donors)).create(DONOR_IDS).map_err(failed(DONOR_IDS))?;
+        file.new_dataset_builder()
+            .with_data(&numbers(donors))
+            .create(DONOR_IDS)
+            .map_err(failed(DONOR_IDS))?;
     }
     let count = pairs(header.ids.len());
     file.new_dataset_builder()
@@ -211,12 +248,20 @@ fn lay_out<T: Stored>(at: &Path, header: &Header<'_>) -> std::result::Result<(),
 /// Pairs per chunk, and the offset of each chunk.
 fn places(at: &Path, path: &Path, count: usize, size: usize) -> Result<(usize, Vec<u64>)> {
     let failed = || refused(path, "locate the chunks of", SIMILARITY);
-    let dataset = hdf5::File::open(at).and_then(|file| file.dataset(SIMILARITY)).map_err(failed())?;
-    let layout = |found: String| mismatch(path, SIMILARITY, format!("chunks for {count} pairs of {size} bytes"), found);
+    let dataset =
+        hdf5::File::open(at).and_then(|file| file.dataset(SIMILARITY)).map_err(failed())?;
+    let layout = |found: String| {
+        mismatch(path, SIMILARITY, format!("chunks for {count} pairs of {size} bytes"), found)
+    };
     let stored = dataset.dtype().map_err(failed())?.size();
     let chunk = match dataset.chunk() {
         Some(shape) if shape.len() == 1 && stored == size && dataset.shape() == [count] => shape[0],
-        other => return Err(layout(format!("chunks {other:?} of {:?} values of {stored} bytes", dataset.shape()))),
+        other => {
+            return Err(layout(format!(
+                "chunks {other:?} of {:?} values of {stored} bytes",
+                dataset.shape()
+            )));
+        }
     };
     let mut places = vec![None; count.div_ceil(chunk)];
     dataset
@@ -226,8 +271,10 @@ fn places(at: &Path, path: &Path, count: usize, size: usize) -> Result<(usize, V
         })
         .map_err(failed())?;
     let found = places.iter().flatten().count();
-    let places =
-        places.into_iter().collect::<Option<Vec<u64>>>().ok_or_else(|| layout(format!("{found} chunks with an offset")))?;
+    let places = places
+        .into_iter()
+        .collect::<Option<Vec<u64>>>()
+        .ok_or_else(|| layout(format!("{found} chunks with an offset")))?;
     Ok((chunk, places))
 }
 
@@ -244,7 +291,10 @@ impl Flusher {
         let file = file.try_clone()?;
         let (wake, woken) = mpsc::sync_channel(1);
         // An error is returned by the last sync, which waits for everything.
-        let thread = std::thread::spawn(move || while woken.recv().is_ok_and(|()| file.sync_data().is_ok()) {});
+        let thread =
+            std::thread::spawn(
+                move || while woken.recv().is_ok_and(|()| file.sync_data().is_ok()) {},
+            );
         Ok(Self { written: 0.into(), wake: Some(wake), thread: Some(thread) })
     }
 

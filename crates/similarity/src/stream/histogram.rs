@@ -27,7 +27,12 @@ impl Histogram {
         let middle = |bin: usize| (self.edges(bin).0 + self.edges(bin).1) / 2.0;
         let over = |term: &dyn Fn(f64) -> f64| -> f64 {
             let pairs: u64 = self.counts.iter().sum();
-            self.counts.iter().enumerate().map(|(bin, count)| *count as f64 * term(middle(bin))).sum::<f64>() / pairs as f64
+            self.counts
+                .iter()
+                .enumerate()
+                .map(|(bin, count)| *count as f64 * term(middle(bin)))
+                .sum::<f64>()
+                / pairs as f64
         };
         let mean = over(&|value| value);
         (mean, over(&|value| (value - mean).powi(2)).sqrt())

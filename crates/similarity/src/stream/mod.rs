@@ -34,6 +34,10 @@ impl Pair {
 
     fn load(from: &mut StateReader<'_>) -> Option<Self> {
         let places = from.number()?;
-        Some(Self { first: (places >> 32) as u32, second: places as u32, similarity: from.value()? })
+        Some(Self {
+            first: (places >> 32) as u32,
+            second: places as u32,
+            similarity: from.value()?,
+        })
     }
 }

@@ -53,7 +53,9 @@ impl NearestImages {
     }
 
     fn insert(&self, list: &mut Vec<(u32, f32)>, image: usize, other: u32, similarity: f32) {
-        let place = list.partition_point(|(index, value)| *value > similarity || (*value == similarity && *index < other));
+        let place = list.partition_point(|(index, value)| {
+            *value > similarity || (*value == similarity && *index < other)
+        });
         if place >= self.count {
             return;
         }
@@ -82,7 +84,9 @@ impl Reduction for NearestImages {
         // image.
         let mut of_columns: Vec<Vec<(u32, f32)>> = vec![Vec::new(); columns.len()];
         let keep = |list: &mut Vec<(u32, f32)>, other: u32, similarity: f32| -> Option<f32> {
-            let place = list.partition_point(|(index, value)| *value > similarity || (*value == similarity && *index < other));
+            let place = list.partition_point(|(index, value)| {
+                *value > similarity || (*value == similarity && *index < other)
+            });
             if place < self.count {
                 list.truncate(self.count - 1);
                 list.insert(place, (other, similarity));
@@ -96,15 +100,24 @@ impl Reduction for NearestImages {
             let offset = first - columns.start;
             // Groups of values that enter no list, which are nearly all, are skipped at vector
             // speed.
-            for (group, (values, leasts)) in values.chunks(32).zip(least[offset..].chunks_mut(32)).enumerate() {
+            for (group, (values, leasts)) in
+                values.chunks(32).zip(least[offset..].chunks_mut(32)).enumerate()
+            {
                 let enters = |value: f32, least: f32| value >= least || value >= least_of_row;
-                if values.iter().zip(&*leasts).filter(|(value, least)| enters(**value, **least)).count() == 0 {
+                if values
+                    .iter()
+                    .zip(&*leasts)
+                    .filter(|(value, least)| enters(**value, **least))
+                    .count()
+                    == 0
+                {
                     continue;
                 }
                 for (lane, (value, least)) in values.iter().zip(leasts).enumerate() {
                     let column = first + group * 32 + lane;
                     if *value >= *least
-                        && let Some(raised) = keep(&mut of_columns[column - columns.start], row as u32, *value)
+                        && let Some(raised) =
+                            keep(&mut of_columns[column - columns.start], row as u32, *value)
                     {
                         *least = least.max(raised);
                     }
@@ -115,10 +128,14 @@ impl Reduction for NearestImages {
                     }
                 }
             }
-            candidates.extend(of_row.into_iter().map(|(other, similarity)| (row as u32, other, similarity)));
+            candidates.extend(
+                of_row.into_iter().map(|(other, similarity)| (row as u32, other, similarity)),
+            );
         }
         for (column, list) in columns.zip(of_columns) {
-            candidates.extend(list.into_iter().map(|(other, similarity)| (column as u32, other, similarity)));
+            candidates.extend(
+                list.into_iter().map(|(other, similarity)| (column as u32, other, similarity)),
+            );
         }
         candidates
     }

@@ -32,11 +32,19 @@ impl Reduction for PairsAbove {
         for row in block.rows() {
             let (first, values) = block.row(row);
             // Rows without such pairs are skipped at vector speed.
-            if values.iter().fold(f32::NEG_INFINITY, |most, value| most.max(*value)) < self.threshold {
+            if values.iter().fold(f32::NEG_INFINITY, |most, value| most.max(*value))
+                < self.threshold
+            {
                 continue;
             }
-            for (column, similarity) in values.iter().enumerate().filter(|(_, value)| **value >= self.threshold) {
-                found.push(Pair { first: row as u32, second: (first + column) as u32, similarity: *similarity });
+            for (column, similarity) in
+                values.iter().enumerate().filter(|(_, value)| **value >= self.threshold)
+            {
+                found.push(Pair {
+                    first: row as u32,
+                    second: (first + column) as u32,
+                    similarity: *similarity,
+                });
                 if found.len() > self.limit {
                     return found;
                 }

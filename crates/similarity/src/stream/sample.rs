@@ -72,8 +72,13 @@ impl Reduction for UniformPairs {
             }
             let start = (row_start(self.images, row) + first - row - 1) as u64;
             let index = self.drawn.partition_point(|place| *place < start);
-            let own = self.drawn[index..].iter().take_while(|place| **place < start + values.len() as u64);
-            found.extend(own.enumerate().map(|(i, place)| ((index + i) as u32, values[(place - start) as usize])));
+            let own = self.drawn[index..]
+                .iter()
+                .take_while(|place| **place < start + values.len() as u64);
+            found.extend(
+                own.enumerate()
+                    .map(|(i, place)| ((index + i) as u32, values[(place - start) as usize])),
+            );
         }
         found
     }
@@ -87,7 +92,11 @@ impl Reduction for UniformPairs {
 impl UniformPairs {
     /// The sample, from the final state of a sweep.
     pub fn sample(&self, similarities: Vec<f32>) -> UniformSample {
-        let pair = |((first, second), similarity)| Pair { first: first as u32, second: second as u32, similarity };
+        let pair = |((first, second), similarity)| Pair {
+            first: first as u32,
+            second: second as u32,
+            similarity,
+        };
         self.pairs().zip(similarities).map(pair).collect()
     }
 }

@@ -37,12 +37,18 @@ impl StratifiedPairs {
     /// 24 bytes.
     pub fn new(bins: usize, each: usize, seed: u64) -> Self {
         let bins = bins.max(1);
-        Self { bins, each: each.max(1), seed, below: (0..bins).map(|_| AtomicU64::new(u64::MAX)).collect() }
+        Self {
+            bins,
+            each: each.max(1),
+            seed,
+            below: (0..bins).map(|_| AtomicU64::new(u64::MAX)).collect(),
+        }
     }
 
     /// The random number of a pair (splitmix64).
     fn number(&self, first: usize, second: usize) -> u64 {
-        let mut z = self.seed ^ ((first as u64) << 32 | second as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut z =
+            self.seed ^ ((first as u64) << 32 | second as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ z >> 31
@@ -53,7 +59,9 @@ impl StratifiedPairs {
         if pairs.len() < self.each {
             return None;
         }
-        pairs.select_nth_unstable_by_key(self.each - 1, |(number, pair)| (*number, pair.first, pair.second));
+        pairs.select_nth_unstable_by_key(self.each - 1, |(number, pair)| {
+            (*number, pair.first, pair.second)
+        });
         pairs.truncate(self.each);
         Some(pairs[self.each - 1].0)
     }
@@ -73,7 +81,8 @@ impl Reduction for StratifiedPairs {
     }
 
     fn block(&self, block: &Block<'_>) -> Self::Part {
-        let mut below: Vec<u64> = self.below.iter().map(|below| below.load(Ordering::Relaxed)).collect();
+        let mut below: Vec<u64> =
+            self.below.iter().map(|below| below.load(Ordering::Relaxed)).collect();
         let mut candidates = vec![Vec::new(); self.bins];
         let mut population = vec![0u64; self.bins];
         for row in block.rows() {
@@ -83,10 +92,15 @@ impl Reduction for StratifiedPairs {
                 population[bin] += 1;
                 let number = self.number(row, first + column);
                 if number <= below[bin] {
-                    let pair = Pair { first: row as u32, second: (first + column) as u32, similarity: *similarity };
+                    let pair = Pair {
+                        first: row as u32,
+                        second: (first + column) as u32,
+                        similarity: *similarity,
+                    };
                     candidates[bin].push((number, pair));
                     if candidates[bin].len() >= 2 * self.each + 1024 {
-                        below[bin] = self.prune(&mut candidates[bin]).unwrap_or(u64::MAX).min(below[bin]);
+                        below[bin] =
+                            self.prune(&mut candidates[bin]).unwrap_or(u64::MAX).min(below[bin]);
                     }
                 }
             }
@@ -94,13 +108,19 @@ impl Reduction for StratifiedPairs {
         (candidates, population)
     }
 
-    fn merge(&self, state: &mut StratifiedSample, (candidates, population): Self::Part, _: usize) -> Result<()> {
+    fn merge(
+        &self,
+        state: &mut StratifiedSample,
+        (candidates, population): Self::Part,
+        _: usize,
+    ) -> Result<()> {
         for (bin, found) in candidates.into_iter().enumerate() {
             state.population[bin] += population[bin];
             if found.is_empty() {
                 continue;
             }
-            let mut all: Vec<(u64, Pair)> = state.numbers[bin].drain(..).zip(state.bins[bin].drain(..)).chain(found).collect();
+            let mut all: Vec<(u64, Pair)> =
+                state.numbers[bin].drain(..).zip(state.bins[bin].drain(..)).chain(found).collect();
             if let Some(below) = self.prune(&mut all) {
                 self.below[bin].store(below, Ordering::Relaxed);
             }
@@ -117,7 +137,9 @@ impl Resumable for StratifiedPairs {
     }
 
     fn save(&self, state: &StratifiedSample, to: &mut StateWriter) {
-        for ((pairs, population), numbers) in state.bins.iter().zip(&state.population).zip(&state.numbers) {
+        for ((pairs, population), numbers) in
+            state.bins.iter().zip(&state.population).zip(&state.numbers)
+        {
             to.number(*population);
             to.number(pairs.len() as u64);
             for (pair, number) in pairs.iter().zip(numbers) {

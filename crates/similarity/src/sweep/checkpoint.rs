@@ -34,7 +34,11 @@ impl Checkpoint {
     }
 
     /// The state and the number of merged tasks; `None` if there is no file.
-    pub(crate) fn read<R: Resumable>(&self, fingerprint: u64, reduction: &R) -> Result<Option<(R::State, usize)>> {
+    pub(crate) fn read<R: Resumable>(
+        &self,
+        fingerprint: u64,
+        reduction: &R,
+    ) -> Result<Option<(R::State, usize)>> {
         let bytes = match std::fs::read(&self.path) {
             Ok(bytes) => bytes,
             Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -44,7 +48,9 @@ impl Checkpoint {
         let Some(body) = bytes.strip_prefix(MAGIC) else {
             return Err(broken("a file that is not a checkpoint of a sweep".into()));
         };
-        let Some((body, sum)) = body.split_last_chunk::<8>() else { return Err(broken("a truncated file".into())) };
+        let Some((body, sum)) = body.split_last_chunk::<8>() else {
+            return Err(broken("a truncated file".into()));
+        };
         if checksum(body) != u64::from_le_bytes(*sum) {
             return Err(broken("a file that is damaged or truncated".into()));
         }
@@ -64,7 +70,13 @@ impl Checkpoint {
     }
 
     /// Writes the file atomically.
-    pub(crate) fn write<R: Resumable>(&self, fingerprint: u64, tasks: usize, reduction: &R, state: &R::State) -> Result<()> {
+    pub(crate) fn write<R: Resumable>(
+        &self,
+        fingerprint: u64,
+        tasks: usize,
+        reduction: &R,
+        state: &R::State,
+    ) -> Result<()> {
         let mut writer = StateWriter { bytes: MAGIC.to_vec() };
         for number in [fingerprint, reduction.settings(), tasks as u64] {
             writer.number(number);
@@ -83,7 +95,9 @@ fn checksum(bytes: &[u8]) -> u64 {
         .iter()
         .map(|word| u64::from_le_bytes(*word))
         .chain([tail])
-        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, word| (hash ^ word).wrapping_mul(0x0100_0000_01b3).rotate_left(29))
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, word| {
+            (hash ^ word).wrapping_mul(0x0100_0000_01b3).rotate_left(29)
+        })
 }
 
 /// Writes the numbers of a state.

@@ -196,7 +196,8 @@ impl Population<'_> {
             }
             let left = rows.panels.of(&band, rows.first);
             gram.products(left, right, band.start == task.columns.start, tile);
-            let mut block = Block { rows: band, columns: task.columns.clone(), values: tile, stride };
+            let mut block =
+                Block { rows: band, columns: task.columns.clone(), values: tile, stride };
             block.finish(self);
             parts.push((block.pairs(), reduction.block(&block)));
         }
@@ -204,8 +205,8 @@ impl Population<'_> {
     }
 }
 
-/// Packed vectors of consecutive images from `first` on, for tasks of a plan; all images if they are
-/// resident.
+/// Packed vectors of consecutive images from `first` on, for tasks of a plan; all images if they
+/// are resident.
 struct Rows<'a> {
     plan: &'a Plan,
     panels: &'a Panels,

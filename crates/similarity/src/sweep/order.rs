@@ -109,7 +109,9 @@ impl<'a, R: Reduction> InOrder<'a, R> {
             merging.state = Some(state);
             outcome?;
             let total = self.plan.pairs();
-            if !observer(Progress { pairs: merging.pairs, resumed: merging.resumed, total }) && merging.pairs < total {
+            if !observer(Progress { pairs: merging.pairs, resumed: merging.resumed, total })
+                && merging.pairs < total
+            {
                 return Err(Error::Stopped { pairs: merging.pairs, total });
             }
         }

@@ -68,7 +68,10 @@ impl Plan {
 
     /// Each band with its tasks.
     pub(crate) fn bands(&self) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
-        self.first_task.windows(2).enumerate().map(|(band, tasks)| (self.band(band), tasks[0]..tasks[1]))
+        self.first_task
+            .windows(2)
+            .enumerate()
+            .map(|(band, tasks)| (self.band(band), tasks[0]..tasks[1]))
     }
 
     /// The band that contains row `image`; only files are written by bands.
@@ -93,15 +96,17 @@ impl Plan {
         let Task { rows, columns } = self.task(task);
         // Pairs of the band's rows with columns before `end`: a triangle and a rectangle next to
         // it.
-        let before = |end: usize| pairs(end.min(rows.end) - rows.start) + end.saturating_sub(rows.end) * rows.len();
+        let before = |end: usize| {
+            pairs(end.min(rows.end) - rows.start) + end.saturating_sub(rows.end) * rows.len()
+        };
         (before(columns.end) - before(columns.start)) as u64
     }
 
     /// A hash of everything that determines which pairs a task contains.
     pub(crate) fn fingerprint(&self, population: u64) -> u64 {
-        [self.images, self.height, SIDE]
-            .iter()
-            .fold(population, |hash, value| (hash ^ *value as u64).wrapping_mul(0x0100_0000_01b3).rotate_left(29))
+        [self.images, self.height, SIDE].iter().fold(population, |hash, value| {
+            (hash ^ *value as u64).wrapping_mul(0x0100_0000_01b3).rotate_left(29)
+        })
     }
 }
 
@@ -120,7 +125,13 @@ mod tests {
         let sources = [ScanVectors { name: "made", ids: &ids, rows: &view, weights: &[1.0; 4] }];
         let population = Population::new(&sources, Images::Identical).unwrap();
         // All resident; bands of two tiles; bands of one tile; bands below one tile.
-        for (memory, rows) in [(1 << 20, usize::MAX), (17_000, usize::MAX), (1000, usize::MAX), (1 << 20, 100), (17_000, 100)] {
+        for (memory, rows) in [
+            (1 << 20, usize::MAX),
+            (17_000, usize::MAX),
+            (1000, usize::MAX),
+            (1 << 20, 100),
+            (17_000, 100),
+        ] {
             let plan = Plan::new(&population, memory, rows);
             assert_eq!(plan.resident(), memory == 1 << 20);
             let mut shown = vec![0u8; 1700 * 1700];
@@ -135,7 +146,10 @@ mod tests {
                 }
                 assert_eq!(count, plan.pairs_of(task), "{plan:?} {task}");
             }
-            assert!((0..1700 * 1700).all(|index| u8::from(index % 1700 > index / 1700) == shown[index]), "{plan:?}");
+            assert!(
+                (0..1700 * 1700).all(|index| u8::from(index % 1700 > index / 1700) == shown[index]),
+                "{plan:?}"
+            );
         }
     }
 }

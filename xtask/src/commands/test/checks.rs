@@ -22,7 +22,12 @@ pub(crate) fn run(
         environment.push(("RAYON_NUM_THREADS", threads.to_string()));
     }
     cargo(workspace, &environment, &["fmt", "--all", "--check"], &[])?;
-    cargo(workspace, &environment, &["fmt", "--check", "--manifest-path", "crates/python/Cargo.toml"], &[])?;
+    cargo(
+        workspace,
+        &environment,
+        &["fmt", "--check", "--manifest-path", "crates/python/Cargo.toml"],
+        &[],
+    )?;
     cargo(workspace, &environment, &["test", "--workspace", "--no-run"], &PROFILE)?;
     let built = started.elapsed().as_secs_f64();
     let tests = cargo_test(workspace, &environment)?;
@@ -36,7 +41,9 @@ pub(crate) fn run(
     cargo(workspace, &environment, &["doc", "--workspace", "--no-deps"], &PROFILE)?;
     match asked.python || asked.torch {
         true => python::test(workspace, target, &environment, asked.torch)?,
-        false => println!("tests of the Python package: skipped; `cargo xtask test --python` runs them"),
+        false => {
+            println!("tests of the Python package: skipped; `cargo xtask test --python` runs them")
+        }
     }
     let total = started.elapsed().as_secs_f64();
     println!("build of the tests: {}; everything: {}", minutes(built), minutes(total));
@@ -52,10 +59,11 @@ struct TestCount {
 /// Runs the tests, forwards their output, and sums their counts.
 fn cargo_test(workspace: &Path, environment: &Environment) -> Result<TestCount> {
     use std::io::BufRead;
-    let mut child = cargo_command(workspace, environment, &["test", "--workspace", "--no-fail-fast"], &PROFILE)
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .context("could not start cargo test")?;
+    let mut child =
+        cargo_command(workspace, environment, &["test", "--workspace", "--no-fail-fast"], &PROFILE)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .context("could not start cargo test")?;
     let mut count = TestCount { passed: 0, failed: 0 };
     let output = std::io::BufReader::new(child.stdout.take().expect("standard output is piped"));
     for line in output.lines() {

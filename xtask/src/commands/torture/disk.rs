@@ -10,7 +10,8 @@ pub(super) struct Disk(PathBuf);
 impl Disk {
     /// Mounts one of `bytes` at `folder`, or returns why the system refuses.
     pub(super) fn mount(folder: &Path, bytes: u64) -> Result<Self> {
-        std::fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))?;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("could not create {}", folder.display()))?;
         mount(&["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"], folder)?;
         Ok(Self(folder.to_owned()))
     }
@@ -36,7 +37,11 @@ impl Drop for Disk {
 }
 
 fn mount(options: &[&str], folder: &Path) -> Result<()> {
-    let output = Command::new("mount").args(options).arg(folder).output().context("could not start `mount`")?;
+    let output = Command::new("mount")
+        .args(options)
+        .arg(folder)
+        .output()
+        .context("could not start `mount`")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim());
     Ok(())
 }

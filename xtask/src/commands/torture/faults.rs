@@ -55,9 +55,20 @@ impl Bench {
         if let Some(difference) = whole.difference(&runs[0]) {
             anyhow::bail!("two undisturbed runs differ: {difference}");
         }
-        eprintln!("the undisturbed run took {:.1} s and {:.1} MB", time.as_secs_f64(), whole.bytes() as f64 / 1e6);
+        eprintln!(
+            "the undisturbed run took {:.1} s and {:.1} MB",
+            time.as_secs_f64(),
+            whole.bytes() as f64 / 1e6
+        );
         let library = compile(folder).map_err(|error| format!("{error:#}"));
-        Ok(Self { folder: folder.to_owned(), pipeline, whole, time, library, moments: Moments::new(seed) })
+        Ok(Self {
+            folder: folder.to_owned(),
+            pipeline,
+            whole,
+            time,
+            library,
+            moments: Moments::new(seed),
+        })
     }
 
     /// Inflicts a fault on a new run and then lets it finish.
@@ -73,7 +84,8 @@ impl Bench {
         let disk = match fault {
             Fault::FullDisk | Fault::ReadOnly => {
                 // Temporary files need space in addition to the final ones.
-                let share = if fault == Fault::FullDisk { 0.02 + 0.9 * self.moments.share() } else { 4.0 };
+                let share =
+                    if fault == Fault::FullDisk { 0.02 + 0.9 * self.moments.share() } else { 4.0 };
                 match Disk::mount(&place, (share * self.whole.bytes() as f64) as u64) {
                     Ok(disk) => Some(disk),
                     Err(reason) => {
@@ -110,16 +122,21 @@ impl Bench {
             }
             (Fault::BrokenLocks, _) => {
                 let library = self.library.clone().ok();
-                let disguise = Disguise { library: library.as_deref(), variable: Some(("FLOCK_ERRNO", BROKEN)) };
+                let disguise = Disguise {
+                    library: library.as_deref(),
+                    variable: Some(("FLOCK_ERRNO", BROKEN)),
+                };
                 self.fails(&run, "could not lock", disguise, &mut outcome)?;
             }
             _ => self.kill_until_through(&run, ("", ""), MOST, &mut outcome)?,
         }
         self.goes_on(&run, &mut outcome)?;
         if outcome.wrong.is_empty() {
-            fs::remove_dir_all(&run).with_context(|| format!("could not remove {}", run.display()))?;
+            fs::remove_dir_all(&run)
+                .with_context(|| format!("could not remove {}", run.display()))?;
             drop(disk);
-            fs::remove_dir_all(&place).with_context(|| format!("could not remove {}", place.display()))?;
+            fs::remove_dir_all(&place)
+                .with_context(|| format!("could not remove {}", place.display()))?;
         }
         Ok(outcome)
     }
@@ -128,7 +145,8 @@ impl Bench {
         self.pipeline.start(run, disguise)
     }
 
-    /// A moment during a run; early ones are likelier, so that a run is hit often before it finishes.
+    /// A moment during a run; early ones are likelier, so that a run is hit often before it
+    /// finishes.
     fn moment(&mut self) -> Duration {
         let share = self.moments.share();
         self.time.mul_f64(0.5 * share * share)
@@ -145,9 +163,18 @@ impl Bench {
     }
 
     /// Kills a run repeatedly until it finishes, at most `most` times.
-    fn kill_until_through(&mut self, run: &Path, variable: (&str, &str), most: u64, outcome: &mut Outcome) -> Result<()> {
+    fn kill_until_through(
+        &mut self,
+        run: &Path,
+        variable: (&str, &str),
+        most: u64,
+        outcome: &mut Outcome,
+    ) -> Result<()> {
         let library = self.library.clone().ok().filter(|_| !variable.0.is_empty());
-        let disguise = Disguise { library: library.as_deref(), variable: library.is_some().then_some(variable) };
+        let disguise = Disguise {
+            library: library.as_deref(),
+            variable: library.is_some().then_some(variable),
+        };
         let before = outcome.kills;
         for attempt in 0..most {
             let process = self.start(run, disguise)?;
@@ -181,13 +208,19 @@ impl Bench {
 
     /// Runs three processes at once; the first two are killed, the third finishes.
     fn several(&mut self, run: &Path, outcome: &mut Outcome) -> Result<()> {
-        let [first, second, third] =
-            [self.start(run, Disguise::default())?, self.start(run, Disguise::default())?, self.start(run, Disguise::default())?];
+        let [first, second, third] = [
+            self.start(run, Disguise::default())?,
+            self.start(run, Disguise::default())?,
+            self.start(run, Disguise::default())?,
+        ];
         self.kill(first, outcome)?;
         self.kill(second, outcome)?;
         let ended = third.end()?;
         if !ended.succeeded {
-            outcome.wrong.push(format!("the process that was not killed: {}", ended.error(run).unwrap_or(ended.said)));
+            outcome.wrong.push(format!(
+                "the process that was not killed: {}",
+                ended.error(run).unwrap_or(ended.said)
+            ));
         }
         Ok(())
     }
@@ -205,11 +238,13 @@ impl Bench {
         if runs && !files.is_empty() {
             files.sort();
             let file = &files[self.moments.below(files.len())];
-            let mut bytes = fs::read(file).with_context(|| format!("could not read {}", file.display()))?;
+            let mut bytes =
+                fs::read(file).with_context(|| format!("could not read {}", file.display()))?;
             if !bytes.is_empty() {
                 let place = self.moments.below(bytes.len());
                 bytes[place] ^= 0x10;
-                fs::write(file, bytes).with_context(|| format!("could not write {}", file.display()))?;
+                fs::write(file, bytes)
+                    .with_context(|| format!("could not write {}", file.display()))?;
                 outcome.times += 1;
             }
         }
@@ -219,7 +254,13 @@ impl Bench {
     }
 
     /// Makes a run that must fail with these words.
-    fn fails(&mut self, run: &Path, words: &str, disguise: Disguise<'_>, outcome: &mut Outcome) -> Result<()> {
+    fn fails(
+        &mut self,
+        run: &Path,
+        words: &str,
+        disguise: Disguise<'_>,
+        outcome: &mut Outcome,
+    ) -> Result<()> {
         let ended = self.pipeline.run(run, disguise)?;
         outcome.times += 1;
         match ended.error(run) {
@@ -236,7 +277,10 @@ impl Bench {
     fn goes_on(&mut self, run: &Path, outcome: &mut Outcome) -> Result<()> {
         let ended = self.pipeline.run(run, Disguise::default())?;
         if !ended.succeeded {
-            outcome.wrong.push(format!("the same command failed: {}", ended.error(run).unwrap_or(ended.said)));
+            outcome.wrong.push(format!(
+                "the same command failed: {}",
+                ended.error(run).unwrap_or(ended.said)
+            ));
             return Ok(());
         }
         outcome.wrong.extend(self.whole.difference(&Contents::of(run)?));
@@ -251,14 +295,20 @@ impl Bench {
 
 /// Files of tasks with a record, apart from the records.
 fn finished_files(folder: &Path, files: &mut Vec<PathBuf>) {
-    let entries: Vec<PathBuf> = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    let entries: Vec<PathBuf> =
+        fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     let kept = ["record.json", "in-progress.json", "training.lock"];
-    let names: BTreeSet<String> =
-        entries.iter().filter_map(|path| path.file_name()).map(|name| name.to_string_lossy().into_owned()).collect();
+    let names: BTreeSet<String> = entries
+        .iter()
+        .filter_map(|path| path.file_name())
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
     for path in entries {
         if path.is_dir() {
             finished_files(&path, files);
-        } else if names.contains("record.json") && !path.file_name().is_some_and(|name| kept.iter().any(|kept| name == *kept)) {
+        } else if names.contains("record.json")
+            && !path.file_name().is_some_and(|name| kept.iter().any(|kept| name == *kept))
+        {
             files.push(path);
         }
     }
@@ -267,8 +317,12 @@ fn finished_files(folder: &Path, files: &mut Vec<PathBuf>) {
 /// Compiles the library that replaces system calls.
 fn compile(folder: &Path) -> Result<PathBuf> {
     let (source, library) = (folder.join("stand_in.c"), folder.join("stand_in.so"));
-    fs::write(&source, STAND_IN).with_context(|| format!("could not write {}", source.display()))?;
-    let output = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).args([&library, &source]).output();
+    fs::write(&source, STAND_IN)
+        .with_context(|| format!("could not write {}", source.display()))?;
+    let output = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O1", "-o"])
+        .args([&library, &source])
+        .output();
     let output = output.context("there is no C compiler (`cc`)")?;
     ensure!(output.status.success(), "cc: {}", String::from_utf8_lossy(&output.stderr).trim());
     Ok(library)

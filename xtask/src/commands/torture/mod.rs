@@ -43,8 +43,8 @@ pub(crate) struct TortureArguments {
     /// Seed for the moments of faults
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Folder of the runs, on the disk to be tested; a run that ended differently is kept there [default: the folder
-    /// for temporary files]
+    /// Folder of the runs, on the disk to be tested; a run that ended differently is kept there
+    /// [default: the folder for temporary files]
     #[arg(long, value_name = "DIR")]
     pub(crate) folder: Option<PathBuf>,
     /// Only this fault. May be repeated [default: all]
@@ -82,10 +82,15 @@ pub(crate) fn run(arguments: &TortureArguments, threads: usize) -> anyhow::Resul
     use std::time::{Duration, Instant};
     let root = arguments.folder.clone().unwrap_or_else(std::env::temp_dir);
     let folder = root.join(format!("torture-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).with_context(|| format!("could not create {}", folder.display()))?;
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("could not create {}", folder.display()))?;
     let started = Instant::now();
     let mut bench = faults::Bench::new(&folder, threads, arguments.seed)?;
-    let chosen = if arguments.faults.is_empty() { Fault::value_variants().to_vec() } else { arguments.faults.clone() };
+    let chosen = if arguments.faults.is_empty() {
+        Fault::value_variants().to_vec()
+    } else {
+        arguments.faults.clone()
+    };
     let mut table = table::Table::new(&chosen);
     let over = |table: &table::Table| {
         started.elapsed() >= Duration::from_secs(60 * arguments.minutes)
@@ -100,7 +105,12 @@ pub(crate) fn run(arguments: &TortureArguments, threads: usize) -> anyhow::Resul
             None => chosen[(round / 10 + round) % chosen.len()],
         };
         let outcome = bench.suffer(fault, round)?;
-        eprintln!("{:6.0} s  {:<12} {}", started.elapsed().as_secs_f64(), name(fault), outcome.in_short());
+        eprintln!(
+            "{:6.0} s  {:<12} {}",
+            started.elapsed().as_secs_f64(),
+            name(fault),
+            outcome.in_short()
+        );
         table.add(fault, outcome);
     }
     println!("\n{table}");
@@ -110,8 +120,13 @@ pub(crate) fn run(arguments: &TortureArguments, threads: usize) -> anyhow::Resul
         started.elapsed().as_secs_f64() / 60.0,
         arguments.seed
     );
-    ensure!(table.is_good(), "some runs did not end like the undisturbed one; they are in {}", folder.display());
-    std::fs::remove_dir_all(&folder).with_context(|| format!("could not remove {}", folder.display()))
+    ensure!(
+        table.is_good(),
+        "some runs did not end like the undisturbed one; they are in {}",
+        folder.display()
+    );
+    std::fs::remove_dir_all(&folder)
+        .with_context(|| format!("could not remove {}", folder.display()))
 }
 
 /// Name on the command line.

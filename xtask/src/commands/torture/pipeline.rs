@@ -57,16 +57,25 @@ pub(super) struct Ended {
 
 impl Pipeline {
     pub(super) fn new(threads: usize) -> Result<Self> {
-        Ok(Self { program: std::env::current_exe().context("could not find this program")?, threads })
+        Ok(Self {
+            program: std::env::current_exe().context("could not find this program")?,
+            threads,
+        })
     }
 
     pub(super) fn start(&self, run: &Path, disguise: Disguise<'_>) -> Result<Process> {
         let mut command = Command::new(&self.program);
         command.args(["--threads", &self.threads.to_string(), "pipeline", "--run"]).arg(run);
-        for setting in SETTINGS.iter().chain(&["robustness.masking_images=5", "robustness.masking_queries=10"]) {
+        for setting in
+            SETTINGS.iter().chain(&["robustness.masking_images=5", "robustness.masking_queries=10"])
+        {
             command.args(["--set", setting]);
         }
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).env_remove("RUST_BACKTRACE");
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .env_remove("RUST_BACKTRACE");
         // `cargo xtask` sets this, too.
         command.env("HDF5_USE_FILE_LOCKING", "FALSE");
         if let Some(library) = disguise.library {
@@ -97,7 +106,11 @@ impl Process {
 
     /// Sends SIGTERM; returns whether it came before the end.
     pub(super) fn terminate(&mut self) -> Result<bool> {
-        Command::new("kill").arg("-TERM").arg(self.0.id().to_string()).status().context("could not start `kill`")?;
+        Command::new("kill")
+            .arg("-TERM")
+            .arg(self.0.id().to_string())
+            .status()
+            .context("could not start `kill`")?;
         Ok(self.0.wait()?.code().is_none())
     }
 
@@ -105,7 +118,8 @@ impl Process {
     pub(super) fn end(mut self) -> Result<Ended> {
         let mut said = String::new();
         if let Some(mut stderr) = self.0.stderr.take() {
-            std::io::Read::read_to_string(&mut stderr, &mut said).context("could not read the output of a run")?;
+            std::io::Read::read_to_string(&mut stderr, &mut said)
+                .context("could not read the output of a run")?;
         }
         Ok(Ended { succeeded: self.0.wait()?.success(), said })
     }
@@ -119,10 +133,15 @@ impl Drop for Process {
 }
 
 impl Ended {
-    /// The error as the user sees it, on one line and without the run's path; `None` after a success.
+    /// The error as the user sees it, on one line and without the run's path; `None` after a
+    /// success.
     pub(super) fn error(&self, run: &Path) -> Option<String> {
         let (_, error) = self.said.split_once("Error: ")?;
-        let words: Vec<&str> = error.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "Caused by:").collect();
+        let words: Vec<&str> = error
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && *line != "Caused by:")
+            .collect();
         Some(words.join(" / ").replace(&run.display().to_string(), "RUN"))
     }
 

@@ -21,11 +21,17 @@ pub(super) fn run(
     [input, scale_and_shift, residual]: [bool; 3],
 ) -> Result<[Option<Tensor>; 3]> {
     // Several gradients are summed in the buffer of the input's or the residual's gradient.
-    let wanted = Wanted { input: input || (gradients.len() > 1 && !residual), affine: scale_and_shift, residual };
+    let wanted = Wanted {
+        input: input || (gradients.len() > 1 && !residual),
+        affine: scale_and_shift,
+        residual,
+    };
     let found = with_elements(x, |x| {
         with_elements(affine, |affine| {
             with_elements(y, |y| {
-                with_all_elements(gradients, |gradients| Ok(self::gradients(op, x, affine, y, gradients, wanted)))
+                with_all_elements(gradients, |gradients| {
+                    Ok(self::gradients(op, x, affine, y, gradients, wanted))
+                })
             })
         })
     })?;
@@ -54,7 +60,14 @@ struct Gradients {
     residual: Vec<f32>,
 }
 
-fn gradients(op: &BatchNorm, x: &[f32], affine: &[f32], y: &[f32], gradients: &[&[f32]], wanted: Wanted) -> Gradients {
+fn gradients(
+    op: &BatchNorm,
+    x: &[f32],
+    affine: &[f32],
+    y: &[f32],
+    gradients: &[&[f32]],
+    wanted: Wanted,
+) -> Gradients {
     let moments = op.moments().expect("the forward pass came first");
     let source = Source { op, groups: op.sizes.groups(), x, y, gradients, moments };
     let len = |wanted: bool| if wanted { x.len() } else { 0 };
@@ -62,10 +75,13 @@ fn gradients(op: &BatchNorm, x: &[f32], affine: &[f32], y: &[f32], gradients: &[
     // every requested gradient.
     let (input, (residual, sums)) = unsafe {
         written(len(wanted.input), |input| {
-            written(len(wanted.residual), |residual| source.all_channels(affine, input, residual, wanted))
+            written(len(wanted.residual), |residual| {
+                source.all_channels(affine, input, residual, wanted)
+            })
         })
     };
-    let (mut affine, shifts): (Vec<f32>, Vec<f32>) = sums.into_iter().flatten().map(|[scale, shift]| (scale, shift)).unzip();
+    let (mut affine, shifts): (Vec<f32>, Vec<f32>) =
+        sums.into_iter().flatten().map(|[scale, shift]| (scale, shift)).unzip();
     affine.extend(shifts);
     Gradients { input, affine, residual }
 }
@@ -82,7 +98,13 @@ struct Source<'a> {
 
 impl Source<'_> {
     /// Writes the requested gradients; returns those of scale and shift, group by group.
-    fn all_channels(&self, affine: &[f32], input: &mut [Uninit], residual: &mut [Uninit], wanted: Wanted) -> Vec<Vec<[f32; 2]>> {
+    fn all_channels(
+        &self,
+        affine: &[f32],
+        input: &mut [Uninit],
+        residual: &mut [Uninit],
+        wanted: Wanted,
+    ) -> Vec<Vec<[f32; 2]>> {
         let groups = self.groups;
         let split = |values| -> Vec<Vec<&mut [Uninit]>> {
             let mut parts = groups.split(values);
@@ -99,7 +121,14 @@ impl Source<'_> {
                     .enumerate()
                     .map(|(position, channel)| {
                         let part = position * groups.area..(position + 1) * groups.area;
-                        self.one_channel(channel, affine[channel], part, &mut into_input, &mut into_residual, wanted)
+                        self.one_channel(
+                            channel,
+                            affine[channel],
+                            part,
+                            &mut into_input,
+                            &mut into_residual,
+                            wanted,
+                        )
                     })
                     .collect()
             })
@@ -117,8 +146,10 @@ impl Source<'_> {
         into_residual: &mut [&'b mut [Uninit]],
         wanted: Wanted,
     ) -> [f32; 2] {
-        let (mean, deviation) = (self.moments.mean[channel], self.moments.inverse_deviation[channel]);
-        let planes = || (0..self.groups.batch).map(|image| (image, self.groups.plane(image, channel)));
+        let (mean, deviation) =
+            (self.moments.mean[channel], self.moments.inverse_deviation[channel]);
+        let planes =
+            || (0..self.groups.batch).map(|image| (image, self.groups.plane(image, channel)));
         // The residual's gradient is the one before the activation, so it serves as a stage and
         // need not be recomputed. Several gradients are summed in the buffer of the input's
         // gradient.
@@ -134,12 +165,24 @@ impl Source<'_> {
         };
         for ((_, plane), stage) in planes().zip(stage) {
             let target = &mut stage[part.clone()];
-            let [first, others @ ..] = self.gradients else { unreachable!("a backward pass has a gradient") };
-            before_activation(target, &self.y[plane.clone()], &first[plane.clone()], self.op.activation);
+            let [first, others @ ..] = self.gradients else {
+                unreachable!("a backward pass has a gradient")
+            };
+            before_activation(
+                target,
+                &self.y[plane.clone()],
+                &first[plane.clone()],
+                self.op.activation,
+            );
             // SAFETY: every element was just written.
             let target = unsafe { assume_written_mut(target) };
             for gradient in others {
-                add_before_activation(target, &self.y[plane.clone()], &gradient[plane.clone()], self.op.activation);
+                add_before_activation(
+                    target,
+                    &self.y[plane.clone()],
+                    &gradient[plane.clone()],
+                    self.op.activation,
+                );
             }
         }
         // The staged gradient, or what it is computed from.
@@ -156,7 +199,9 @@ impl Source<'_> {
                     let staged = unsafe { assume_written(&stage[image][part.clone()]) };
                     (staged, staged, Activation::Identity)
                 }
-                None => (&source.y[plane.clone()], &source.gradients[0][plane], source.op.activation),
+                None => {
+                    (&source.y[plane.clone()], &source.gradients[0][plane], source.op.activation)
+                }
             }
         }
         let training = self.op.given.is_none();
@@ -178,7 +223,10 @@ impl Source<'_> {
         // With the batch's own statistics, the gradient has neither a mean nor a component along x.
         let count = (self.groups.batch * self.groups.area) as f64;
         let along = match training {
-            true => Some(((shift_sum / count) as f32, (scale_sum / count * f64::from(deviation)) as f32)),
+            true => Some((
+                (shift_sum / count) as f32,
+                (scale_sum / count * f64::from(deviation)) as f32,
+            )),
             false => None,
         };
         let stage = (staged == Staged::Residual).then_some(&*into_residual);
@@ -186,7 +234,13 @@ impl Source<'_> {
             let target = &mut into_input[part.clone()];
             if staged == Staged::Input {
                 // SAFETY: the channel's part of every image was written above.
-                input_gradient_in_place(unsafe { assume_written_mut(target) }, &self.x[plane], mean, factor, along);
+                input_gradient_in_place(
+                    unsafe { assume_written_mut(target) },
+                    &self.x[plane],
+                    mean,
+                    factor,
+                    along,
+                );
                 continue;
             }
             let (y, gradient, activation) = before(self, stage, &part, image, plane.clone());

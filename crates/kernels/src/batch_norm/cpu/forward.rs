@@ -43,7 +43,10 @@ fn fill_groups(
                 let (mean, deviation) = match op.given.as_deref() {
                     Some(given) => (given.mean[channel], given.inverse_deviation[channel]),
                     None => {
-                        let (mean, variance) = moments((groups.batch * groups.area) as f64, planes().map(|plane| &x[plane]));
+                        let (mean, variance) = moments(
+                            (groups.batch * groups.area) as f64,
+                            planes().map(|plane| &x[plane]),
+                        );
                         found.push((mean, variance));
                         (mean, inverse_deviation(f64::from(variance), op.eps))
                     }
@@ -51,7 +54,13 @@ fn fill_groups(
                 let line = Line { mean, factor: scale[channel] * deviation, shift: shift[channel] };
                 for (target, plane) in targets.iter_mut().zip(planes()) {
                     let target = &mut target[position * groups.area..][..groups.area];
-                    normalize(target, &x[plane.clone()], residual.map(|residual| &residual[plane]), line, op.activation);
+                    normalize(
+                        target,
+                        &x[plane.clone()],
+                        residual.map(|residual| &residual[plane]),
+                        line,
+                        op.activation,
+                    );
                 }
             }
             found
@@ -74,7 +83,13 @@ vectorized! {
 }
 
 #[inline(always)]
-fn fill(y: &mut [Uninit], x: &[f32], residual: Option<&[f32]>, line: Line, activation: impl Fn(f32) -> f32) {
+fn fill(
+    y: &mut [Uninit],
+    x: &[f32],
+    residual: Option<&[f32]>,
+    line: Line,
+    activation: impl Fn(f32) -> f32,
+) {
     let Line { mean, factor, shift } = line;
     match residual {
         Some(residual) => {

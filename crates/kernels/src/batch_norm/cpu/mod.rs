@@ -21,7 +21,8 @@ pub(super) struct Moments {
 
 impl Moments {
     pub(super) fn new(mean: Vec<f32>, variance: Vec<f32>, eps: f64) -> Self {
-        let inverse_deviation = variance.iter().map(|variance| inverse_deviation(f64::from(*variance), eps)).collect();
+        let inverse_deviation =
+            variance.iter().map(|variance| inverse_deviation(f64::from(*variance), eps)).collect();
         Self { mean, inverse_deviation, variance }
     }
 }
@@ -62,7 +63,8 @@ impl Found {
 
     /// The statistics, after the forward pass.
     pub(crate) fn statistics(&self) -> Result<BatchStatistics> {
-        let Moments { mean, variance, .. } = self.moments.get().expect("the forward pass has found them");
+        let Moments { mean, variance, .. } =
+            self.moments.get().expect("the forward pass has found them");
         Ok(BatchStatistics {
             mean: Tensor::from_slice(mean, mean.len(), &Device::Cpu)?,
             variance: Tensor::from_slice(variance, variance.len(), &Device::Cpu)?,
@@ -128,7 +130,13 @@ fn inverse_deviation(variance: f64, eps: f64) -> f32 {
     (1.0 / (variance + eps).sqrt()) as f32
 }
 
-pub(super) fn apply(op: BatchNorm, x: &Tensor, scale: &Tensor, shift: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
+pub(super) fn apply(
+    op: BatchNorm,
+    x: &Tensor,
+    scale: &Tensor,
+    shift: &Tensor,
+    residual: Option<&Tensor>,
+) -> Result<Tensor> {
     // A custom operation takes at most three tensors, so scale and shift are stacked.
     let affine = Tensor::stack(&[scale, shift], 0)?;
     let x = x.contiguous()?;
@@ -150,13 +158,21 @@ impl CustomOp2 for BatchNorm {
         affine: &CpuStorage,
         affine_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let y = forward::run(self, contiguous(x, x_layout)?, contiguous(affine, affine_layout)?, None);
+        let y =
+            forward::run(self, contiguous(x, x_layout)?, contiguous(affine, affine_layout)?, None);
         Ok((CpuStorage::F32(y), Shape::from(self.sizes.dims.to_vec())))
     }
 
-    fn bwd(&self, x: &Tensor, affine: &Tensor, y: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        affine: &Tensor,
+        y: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let wanted = [x.track_op(), affine.track_op(), false];
-        let [x, affine, _] = self.gradients(x, affine, y, std::slice::from_ref(gradient), wanted)?;
+        let [x, affine, _] =
+            self.gradients(x, affine, y, std::slice::from_ref(gradient), wanted)?;
         Ok((x, affine))
     }
 }
@@ -176,7 +192,12 @@ impl CustomOp3 for BatchNorm {
         residual_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let residual = contiguous(residual, residual_layout)?;
-        let y = forward::run(self, contiguous(x, x_layout)?, contiguous(affine, affine_layout)?, Some(residual));
+        let y = forward::run(
+            self,
+            contiguous(x, x_layout)?,
+            contiguous(affine, affine_layout)?,
+            Some(residual),
+        );
         Ok((CpuStorage::F32(y), Shape::from(self.sizes.dims.to_vec())))
     }
 
@@ -189,7 +210,8 @@ impl CustomOp3 for BatchNorm {
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let wanted = [x.track_op(), affine.track_op(), residual.track_op()];
-        let [x, affine, residual] = self.gradients(x, affine, y, std::slice::from_ref(gradient), wanted)?;
+        let [x, affine, residual] =
+            self.gradients(x, affine, y, std::slice::from_ref(gradient), wanted)?;
         Ok((x, affine, residual))
     }
 }

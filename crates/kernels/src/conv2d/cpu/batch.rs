@@ -75,7 +75,8 @@ pub(super) fn correlate_in(
     let batch = source.len() / source_image;
     let run = Batch { isa, c, groups, lanes, blocks, packed };
     // SAFETY: the tasks cover all images and their channels, and write every phase of each.
-    let (target, ()) = unsafe { written(batch * target_image, |target| run.all_images(source, batch, target)) };
+    let (target, ()) =
+        unsafe { written(batch * target_image, |target| run.all_images(source, batch, target)) };
     target
 }
 
@@ -85,11 +86,16 @@ impl Batch<'_> {
         let c = self.c;
         let (source_image, target_image) = (source.len() / batch, target.len() / batch);
         let threads = rayon::current_num_threads();
-        let together = (IMAGES_FLOATS / c.padded.buffer(c.in_channels)).clamp(1, batch.div_ceil(threads));
+        let together =
+            (IMAGES_FLOATS / c.padded.buffer(c.in_channels)).clamp(1, batch.div_ceil(threads));
         let parts = self.parts(4 * threads / batch);
         if self.lanes == Lanes::Pixels && together > 1 {
-            let tasks = target.par_chunks_mut(together * target_image).zip(source.par_chunks(together * source_image));
-            tasks.for_each(|(target, source)| with_scratch(|scratch| self.images(source, 0, 1, target, scratch)));
+            let tasks = target
+                .par_chunks_mut(together * target_image)
+                .zip(source.par_chunks(together * source_image));
+            tasks.for_each(|(target, source)| {
+                with_scratch(|scratch| self.images(source, 0, 1, target, scratch))
+            });
         } else {
             target.par_chunks_mut(target_image / parts).enumerate().for_each(|(task, target)| {
                 let source = &source[task / parts * source_image..][..source_image];
@@ -108,7 +114,14 @@ impl Batch<'_> {
     }
 
     /// Computes part `part` of `parts` of the channels of some images.
-    fn images(&self, source: &[f32], part: usize, parts: usize, target: &mut [Uninit], scratch: &mut Scratch) {
+    fn images(
+        &self,
+        source: &[f32],
+        part: usize,
+        parts: usize,
+        target: &mut [Uninit],
+        scratch: &mut Scratch,
+    ) {
         let c = self.c;
         let in_image = self.groups * c.in_channels * c.padded.height * c.padded.width;
         let images = source.len() / in_image;
@@ -123,27 +136,40 @@ impl Batch<'_> {
         };
         // `parts` divides the number of blocks unless there is only one part.
         let blocks = &self.blocks[if parts == 1 { 0..self.blocks.len() } else { blocks }];
-        let before: usize = self.blocks.iter().take_while(|b| b.first < blocks[0].first).map(|b| b.width).sum();
+        let before: usize =
+            self.blocks.iter().take_while(|b| b.first < blocks[0].first).map(|b| b.width).sum();
         let width: usize = blocks.iter().map(|b| b.width).sum();
         let channels: usize = blocks.iter().map(|b| b.channels).sum();
         let first_group = groups.start;
         let target_image = target.len() / images;
         for group in groups {
             let buffer = aligned(&mut scratch.source, images * image_buffer);
-            for (source, buffer) in source.chunks_exact(in_image).zip(buffer.chunks_exact_mut(image_buffer)) {
+            for (source, buffer) in
+                source.chunks_exact(in_image).zip(buffer.chunks_exact_mut(image_buffer))
+            {
                 c.padded.fill(self.isa, &source[group * group_source..][..group_source], buffer);
             }
             let sources: Vec<&[f32]> = buffer.chunks_exact(image_buffer).collect();
             let mut targets: Vec<&mut [Uninit]> = target
                 .chunks_exact_mut(target_image)
-                .map(|target| &mut target[(group - first_group) * channels * c.plane()..][..channels * c.plane()])
+                .map(|target| {
+                    &mut target[(group - first_group) * channels * c.plane()..]
+                        [..channels * c.plane()]
+                })
                 .collect();
             let weights = |index: usize| {
                 let depth = c.in_channels * c.phases[index].taps.len();
                 &self.packed.get(group, index)[before * depth..][..width * depth]
             };
             if c.step == 1 {
-                self.phase(&c.phases[0], &sources, blocks, weights(0), &mut targets, &mut scratch.sums);
+                self.phase(
+                    &c.phases[0],
+                    &sources,
+                    blocks,
+                    weights(0),
+                    &mut targets,
+                    &mut scratch.sums,
+                );
                 continue;
             }
             // The phases of a row of the result interleave and are written together.
@@ -152,7 +178,9 @@ impl Batch<'_> {
                 let first = index;
                 index += phases.len();
                 if phases.iter().all(|phase| phase.taps.is_empty()) {
-                    for plane in targets.iter_mut().flat_map(|target| target.chunks_exact_mut(c.plane())) {
+                    for plane in
+                        targets.iter_mut().flat_map(|target| target.chunks_exact_mut(c.plane()))
+                    {
                         plane
                             .chunks_exact_mut(c.width)
                             .skip(phases[0].first_row)
@@ -161,7 +189,8 @@ impl Batch<'_> {
                     }
                     continue;
                 }
-                let image: usize = phases.iter().map(|phase| channels * phase.rows * phase.columns).sum();
+                let image: usize =
+                    phases.iter().map(|phase| channels * phase.rows * phase.columns).sum();
                 let planes = aligned(&mut scratch.plane, images * image);
                 let mut rest = &mut *planes;
                 for (i, phase) in phases.iter().enumerate() {
@@ -169,7 +198,14 @@ impl Batch<'_> {
                     let (these, others) = rest.split_at_mut(images * size);
                     rest = others;
                     let mut these: Vec<&mut [f32]> = these.chunks_exact_mut(size).collect();
-                    self.phase(phase, &sources, blocks, weights(first + i), &mut these, &mut scratch.sums);
+                    self.phase(
+                        phase,
+                        &sources,
+                        blocks,
+                        weights(first + i),
+                        &mut these,
+                        &mut scratch.sums,
+                    );
                 }
                 for (image, target) in targets.iter_mut().enumerate() {
                     interleave(c, phases, planes, image, images, target);
@@ -197,14 +233,23 @@ impl Batch<'_> {
                     rows::correlate(self.isa, self.c, phase, source, blocks, weights, target);
                 }
             }
-            Lanes::Pixels => pixels::correlate(self.isa, self.c, phase, sources, blocks, weights, targets, sums),
+            Lanes::Pixels => {
+                pixels::correlate(self.isa, self.c, phase, sources, blocks, weights, targets, sums)
+            }
         }
     }
 }
 
 /// Moves the outputs of the phases of some rows, `[phase][image][channel][row][column]`, to their
 /// places in the result.
-fn interleave(c: &Correlation, phases: &[Phase], planes: &[f32], image: usize, images: usize, target: &mut [Uninit]) {
+fn interleave(
+    c: &Correlation,
+    phases: &[Phase],
+    planes: &[f32],
+    image: usize,
+    images: usize,
+    target: &mut [Uninit],
+) {
     let rows = phases[0].rows;
     let channels = target.len() / c.plane();
     let mut start = 0;
@@ -215,7 +260,9 @@ fn interleave(c: &Correlation, phases: &[Phase], planes: &[f32], image: usize, i
         start += images * size;
     }
     for (channel, target) in target.chunks_exact_mut(c.plane()).enumerate() {
-        for (row, to) in target.chunks_exact_mut(c.width).skip(phases[0].first_row).step_by(c.step).enumerate() {
+        for (row, to) in
+            target.chunks_exact_mut(c.width).skip(phases[0].first_row).step_by(c.step).enumerate()
+        {
             let run = |phase: usize| {
                 let columns = phases[phase].columns;
                 &sources[phase][(channel * rows + row) * columns..][..columns]
@@ -227,7 +274,11 @@ fn interleave(c: &Correlation, phases: &[Phase], planes: &[f32], image: usize, i
                 }
             } else {
                 for (phase, first) in phases.iter().map(|phase| phase.first_column).enumerate() {
-                    to[first..].iter_mut().step_by(c.step).zip(run(phase)).for_each(|(to, from)| *to = Place::of(*from));
+                    to[first..]
+                        .iter_mut()
+                        .step_by(c.step)
+                        .zip(run(phase))
+                        .for_each(|(to, from)| *to = Place::of(*from));
                 }
             }
         }

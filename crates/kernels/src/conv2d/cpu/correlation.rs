@@ -48,7 +48,16 @@ pub(super) fn padded_input(p: &Problem) -> PaddedImage {
     if p.taps() == 1 && p.padding == 0 {
         // Rows and columns that the stride skips are not read by any tap.
         let (rows, run) = (p.out_height, p.out_width);
-        return PaddedImage { height: p.height, width: p.width, top: 0, left: 0, rows, run, stride: 1, every: p.stride };
+        return PaddedImage {
+            height: p.height,
+            width: p.width,
+            top: 0,
+            left: 0,
+            rows,
+            run,
+            stride: 1,
+            every: p.stride,
+        };
     }
     let reach = |out: usize, kernel: usize| (out - 1) * p.stride + (kernel - 1) * p.dilation + 1;
     PaddedImage {
@@ -85,7 +94,13 @@ impl Correlation {
             height: p.out_height,
             width: p.out_width,
             step: 1,
-            phases: vec![Phase { rows: p.out_height, columns: p.out_width, first_row: 0, first_column: 0, taps }],
+            phases: vec![Phase {
+                rows: p.out_height,
+                columns: p.out_width,
+                first_row: 0,
+                first_column: 0,
+                taps,
+            }],
         }
     }
 
@@ -95,31 +110,59 @@ impl Correlation {
         let shifts = |first: usize, kernel: usize| -> Vec<(usize, isize)> {
             let distance = |k: usize| (first + p.padding) as isize - (k * p.dilation) as isize;
             let stride = p.stride as isize;
-            (0..kernel).filter(|&k| distance(k) % stride == 0).map(|k| (k, distance(k) / stride)).collect()
+            (0..kernel)
+                .filter(|&k| distance(k) % stride == 0)
+                .map(|k| (k, distance(k) / stride))
+                .collect()
         };
-        let axis = |size: usize, kernel: usize| -> (Vec<(usize, usize, Vec<(usize, isize)>)>, usize, usize) {
-            let phases: Vec<_> = (0..p.stride.min(size)).map(|f| (f, (size - f).div_ceil(p.stride), shifts(f, kernel))).collect();
-            let all = || phases.iter().flat_map(|(_, count, s)| s.iter().map(move |&(_, shift)| (*count as isize, shift)));
+        let axis = |size: usize,
+                    kernel: usize|
+         -> (Vec<(usize, usize, Vec<(usize, isize)>)>, usize, usize) {
+            let phases: Vec<_> = (0..p.stride.min(size))
+                .map(|f| (f, (size - f).div_ceil(p.stride), shifts(f, kernel)))
+                .collect();
+            let all = || {
+                phases.iter().flat_map(|(_, count, s)| {
+                    s.iter().map(move |&(_, shift)| (*count as isize, shift))
+                })
+            };
             let before = all().map(|(_, shift)| -shift).max().unwrap_or(0).max(0);
-            let extent = all().map(|(count, shift)| count + shift + before).max().unwrap_or(0).max(1);
+            let extent =
+                all().map(|(count, shift)| count + shift + before).max().unwrap_or(0).max(1);
             (phases, before as usize, extent as usize)
         };
         let (row_phases, top, rows) = axis(p.height, p.kernel_height);
         let (column_phases, left, run) = axis(p.width, p.kernel_width);
-        let padded = PaddedImage { height: p.out_height, width: p.out_width, top, left, rows, run, stride: 1, every: 1 };
+        let padded = PaddedImage {
+            height: p.out_height,
+            width: p.out_width,
+            top,
+            left,
+            rows,
+            run,
+            stride: 1,
+            every: 1,
+        };
         let mut phases = Vec::new();
         for (first_row, rows, row_shifts) in &row_phases {
             for (first_column, columns, column_shifts) in &column_phases {
                 let mut taps = Vec::new();
                 for (ky, dy) in row_shifts {
                     for (kx, dx) in column_shifts {
-                        let offset = padded.offset((dy + top as isize) as usize, (dx + left as isize) as usize);
+                        let offset = padded
+                            .offset((dy + top as isize) as usize, (dx + left as isize) as usize);
                         taps.push(Tap { offset, index: ky * p.kernel_width + kx });
                     }
                 }
                 // Ascending addresses, as in the forward pass.
                 taps.sort_by_key(|tap| tap.offset);
-                phases.push(Phase { rows: *rows, columns: *columns, first_row: *first_row, first_column: *first_column, taps });
+                phases.push(Phase {
+                    rows: *rows,
+                    columns: *columns,
+                    first_row: *first_row,
+                    first_column: *first_column,
+                    taps,
+                });
             }
         }
         Self {

@@ -63,12 +63,24 @@ impl CustomOp2 for Convolution {
         OP
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, weight: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        xl: &Layout,
+        weight: &CpuStorage,
+        wl: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let y = forward(Isa::active(), &self.0, contiguous(x, xl)?, contiguous(weight, wl)?);
         Ok((CpuStorage::F32(y), Shape::from(&self.0.output_dims())))
     }
 
-    fn bwd(&self, x: &Tensor, weight: &Tensor, _: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
         let dx = x.track_op().then(|| self.input_gradient(&dy, weight)).transpose()?;
         let dw = weight.track_op().then(|| self.weight_gradient(x, &dy)).transpose()?;
@@ -84,8 +96,15 @@ impl CustomOp2 for InputGradient {
         "conv2d input gradient"
     }
 
-    fn cpu_fwd(&self, dy: &CpuStorage, dyl: &Layout, weight: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let dx = input_gradient(Isa::active(), &self.0, contiguous(dy, dyl)?, contiguous(weight, wl)?);
+    fn cpu_fwd(
+        &self,
+        dy: &CpuStorage,
+        dyl: &Layout,
+        weight: &CpuStorage,
+        wl: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let dx =
+            input_gradient(Isa::active(), &self.0, contiguous(dy, dyl)?, contiguous(weight, wl)?);
         Ok((CpuStorage::F32(dx), Shape::from(&self.0.input_dims())))
     }
 }
@@ -98,7 +117,13 @@ impl CustomOp2 for WeightGradient {
         "conv2d weight gradient"
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, dy: &CpuStorage, dyl: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        xl: &Layout,
+        dy: &CpuStorage,
+        dyl: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let dw = weight_gradient(Isa::active(), &self.0, contiguous(x, xl)?, contiguous(dy, dyl)?);
         Ok((CpuStorage::F32(dw), Shape::from(&self.0.weight_dims())))
     }
@@ -119,7 +144,14 @@ fn input_gradient(isa: Isa, p: &Problem, dy: &[f32], weight: &[f32]) -> Vec<f32>
     if let Some(plan) = Plan::input_gradient(p).filter(Plan::pays) {
         return winograd::correlate(isa, &plan, dy, weight, input_gradient_order(p), true);
     }
-    batch::correlate(isa, &Correlation::input_gradient(p), p.groups, dy, weight, input_gradient_order(p))
+    batch::correlate(
+        isa,
+        &Correlation::input_gradient(p),
+        p.groups,
+        dy,
+        weight,
+        input_gradient_order(p),
+    )
 }
 
 /// The input gradient computes the channels that the forward pass sums over, and vice versa.

@@ -49,7 +49,13 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    pub(super) fn new(c: &Correlation, groups: usize, blocks: &[Block], weight: &[f32], order: WeightOrder) -> Self {
+    pub(super) fn new(
+        c: &Correlation,
+        groups: usize,
+        blocks: &[Block],
+        weight: &[f32],
+        order: WeightOrder,
+    ) -> Self {
         let width: usize = blocks.iter().map(|b| b.width).sum();
         let mut phases = Vec::new();
         let mut group = 0;
@@ -65,7 +71,8 @@ impl Packed {
         for g in 0..groups {
             for phase in &c.phases {
                 for &block in blocks {
-                    let (part, after) = rest.split_at_mut(block.width * c.in_channels * phase.taps.len());
+                    let (part, after) =
+                        rest.split_at_mut(block.width * c.in_channels * phase.taps.len());
                     parts.push((part, &weight[g * group_weights..][..group_weights], phase, block));
                     rest = after;
                 }
@@ -75,10 +82,13 @@ impl Packed {
             let mut lanes = part.chunks_exact_mut(block.width);
             for channel in 0..c.in_channels {
                 for tap in &phase.taps {
-                    let from = &weight[block.first * order.out_step + channel * order.in_step + tap.index..];
+                    let from = &weight
+                        [block.first * order.out_step + channel * order.in_step + tap.index..];
                     let to = lanes.next().expect("lanes for every channel and tap");
                     let (to, none) = to.split_at_mut(block.channels);
-                    to.iter_mut().zip(from.iter().step_by(order.out_step)).for_each(|(to, from)| *to = *from);
+                    to.iter_mut()
+                        .zip(from.iter().step_by(order.out_step))
+                        .for_each(|(to, from)| *to = *from);
                     none.fill(0.0);
                 }
             }

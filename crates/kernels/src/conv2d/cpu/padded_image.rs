@@ -57,8 +57,11 @@ impl PaddedImage {
         let (buffer, slack) = buffer.split_at_mut(planes * self.plane());
         slack.fill(0.0);
         let kernel: unsafe fn(&Fill) = instance!(isa, filled);
-        for (plane, buffer) in image.chunks_exact(self.height * self.width).zip(buffer.chunks_exact_mut(self.plane())) {
-            let arguments = Fill { padded: self, plane, buffer: Cell::from_mut(buffer).as_slice_of_cells() };
+        for (plane, buffer) in
+            image.chunks_exact(self.height * self.width).zip(buffer.chunks_exact_mut(self.plane()))
+        {
+            let arguments =
+                Fill { padded: self, plane, buffer: Cell::from_mut(buffer).as_slice_of_cells() };
             // SAFETY: the kernel requires only its instruction set, which was detected.
             unsafe { kernel(&arguments) };
         }
@@ -84,13 +87,20 @@ unsafe fn filled<V: Vector>(arguments: &Fill) {
     let (inner, below) = rest.split_at(rows * f.row());
     zero(above);
     zero(below);
-    for (row, buffer) in plane.chunks_exact(f.width).step_by(f.every).zip(inner.chunks_exact(f.row())) {
+    for (row, buffer) in
+        plane.chunks_exact(f.width).step_by(f.every).zip(inner.chunks_exact(f.row()))
+    {
         for (phase, run) in buffer.chunks_exact(f.run).enumerate() {
             // Column `left + i` of the padded image is column `i * every` of the image; this run
             // has those equal to `phase` modulo the stride.
             let left = f.left.saturating_sub(phase).div_ceil(f.stride).min(run.len());
             let first = (left * f.stride + phase).saturating_sub(f.left);
-            let columns = f.width.div_ceil(f.every).saturating_sub(first).div_ceil(f.stride).min(run.len() - left);
+            let columns = f
+                .width
+                .div_ceil(f.every)
+                .saturating_sub(first)
+                .div_ceil(f.stride)
+                .min(run.len() - left);
             let (before, rest) = run.split_at(left);
             let (inner, after) = rest.split_at(columns);
             zero(before);

@@ -59,7 +59,8 @@ unsafe fn weighted_pixels<V: Vector, const BLOCK: usize, const ROWS: usize>(tile
                 }
                 for pixel in 0..PIXELS {
                     let columns = PIXELS / ROWS;
-                    let value = V::splat(*source.add(pixel / columns * tile.row_step + pixel % columns));
+                    let value =
+                        V::splat(*source.add(pixel / columns * tile.row_step + pixel % columns));
                     for b in 0..BLOCK {
                         sums[pixel][b] = kernels[b].mul_add(value, sums[pixel][b]);
                     }
@@ -104,7 +105,12 @@ impl Grid {
     fn new(phase: &Phase) -> Self {
         let of = |rows: usize| {
             let columns = PIXELS / rows;
-            Self { rows, columns, across: phase.columns.div_ceil(columns), down: phase.rows.div_ceil(rows) }
+            Self {
+                rows,
+                columns,
+                across: phase.columns.div_ceil(columns),
+                down: phase.rows.div_ceil(rows),
+            }
         };
         let (one, two) = (of(1), of(2));
         if two.tiles() < one.tiles() { two } else { one }
@@ -137,9 +143,13 @@ pub(super) fn correlate<P: Place>(
     let grid = Grid::new(phase);
     let taps = phase.taps.len();
     let depth = (DEPTH / taps.max(1)).max(1);
-    let reach = phase.taps.iter().map(|t| t.offset).max().unwrap_or(0) + (c.in_channels - 1) * c.padded.plane();
+    let reach = phase.taps.iter().map(|t| t.offset).max().unwrap_or(0)
+        + (c.in_channels - 1) * c.padded.plane();
     let last = (grid.down * grid.rows - 1) * c.row_step + grid.across * grid.columns;
-    assert!(sources.iter().all(|source| reach + last <= source.len()), "a tile extends beyond its padded image");
+    assert!(
+        sources.iter().all(|source| reach + last <= source.len()),
+        "a tile extends beyond its padded image"
+    );
     let mut weights = weights;
     for block in blocks {
         let (these, others) = weights.split_at(block.width * c.in_channels * taps);
@@ -153,9 +163,11 @@ pub(super) fn correlate<P: Place>(
             let mut sums = sums.chunks_exact_mut(tile_sums);
             for source in sources {
                 for tile in 0..grid.tiles() {
-                    let (row, column) = (tile / grid.across * grid.rows, tile % grid.across * grid.columns);
+                    let (row, column) =
+                        (tile / grid.across * grid.rows, tile % grid.across * grid.columns);
                     let arguments = Tile {
-                        source: source[first * c.padded.plane() + row * c.row_step + column..].as_ptr(),
+                        source: source[first * c.padded.plane() + row * c.row_step + column..]
+                            .as_ptr(),
                         row_step: c.row_step,
                         channels,
                         plane: c.padded.plane(),
@@ -174,8 +186,17 @@ pub(super) fn correlate<P: Place>(
         for target in targets.iter_mut() {
             for tile in 0..grid.tiles() {
                 let sums = sums.next().expect("sums for every tile");
-                let (row, column) = (tile / grid.across * grid.rows, tile % grid.across * grid.columns);
-                finish(isa, phase, &grid, block, (block.first - blocks[0].first, row, column), sums, target);
+                let (row, column) =
+                    (tile / grid.across * grid.rows, tile % grid.across * grid.columns);
+                finish(
+                    isa,
+                    phase,
+                    &grid,
+                    block,
+                    (block.first - blocks[0].first, row, column),
+                    sums,
+                    target,
+                );
             }
         }
     }
@@ -192,7 +213,8 @@ fn finish<P: Place>(
     target: &mut [P],
 ) {
     let target_plane = phase.rows * phase.columns;
-    let (rows, columns) = (grid.rows.min(phase.rows - row), grid.columns.min(phase.columns - column));
+    let (rows, columns) =
+        (grid.rows.min(phase.rows - row), grid.columns.min(phase.columns - column));
     let target = &mut target[channel * target_plane + row * phase.columns + column..];
     if rows == 1 || phase.columns == grid.columns {
         transpose(isa, [rows * columns, block.channels], sums, block.width, target, target_plane);
@@ -200,6 +222,13 @@ fn finish<P: Place>(
     }
     for r in 0..rows {
         let sums = &sums[r * grid.columns * block.width..];
-        transpose(isa, [columns, block.channels], sums, block.width, &mut target[r * phase.columns..], target_plane);
+        transpose(
+            isa,
+            [columns, block.channels],
+            sums,
+            block.width,
+            &mut target[r * phase.columns..],
+            target_plane,
+        );
     }
 }

@@ -118,14 +118,16 @@ pub(super) fn correlate<P: Place>(
     let target_plane = phase.rows * phase.columns;
     let in_row = phase.columns.div_ceil(lanes);
     let all = phase.rows * in_row;
-    let reach = phase.taps.iter().map(|t| t.offset).max().unwrap_or(0) + (c.in_channels - 1) * c.padded.plane();
+    let reach = phase.taps.iter().map(|t| t.offset).max().unwrap_or(0)
+        + (c.in_channels - 1) * c.padded.plane();
     let last = (phase.rows - 1) * c.row_step + (in_row - 1) * lanes + lanes;
     assert!(reach + last <= source.len(), "a row extends beyond its padded image");
     let mut weights = weights;
     for block in blocks {
         let (these, others) = weights.split_at(block.width * c.in_channels * phase.taps.len());
         weights = others;
-        let target = &mut target[(block.first - blocks[0].first) * target_plane..][..block.width * target_plane];
+        let target = &mut target[(block.first - blocks[0].first) * target_plane..]
+            [..block.width * target_plane];
         let tiles = all.div_ceil(vectors(block.width));
         let mut vector = 0;
         for tile in 0..tiles {

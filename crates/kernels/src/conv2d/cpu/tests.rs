@@ -16,7 +16,8 @@ use crate::{Conv2dGeometry, Error, conv2d};
 
 fn normal(seed: u64, dims: &[usize]) -> Tensor {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let values: Vec<f32> = (0..dims.iter().product()).map(|_| StandardNormal.sample(&mut rng)).collect();
+    let values: Vec<f32> =
+        (0..dims.iter().product()).map(|_| StandardNormal.sample(&mut rng)).collect();
     Tensor::from_vec(values, dims, &Device::Cpu).unwrap()
 }
 
@@ -25,7 +26,12 @@ fn flat(t: &Tensor) -> Vec<f32> {
 }
 
 /// Forward result and both gradients of `sum(y * direction)`.
-fn all_three(x: &Tensor, w: &Tensor, direction: &Tensor, geometry: Conv2dGeometry) -> Result<[Tensor; 3]> {
+fn all_three(
+    x: &Tensor,
+    w: &Tensor,
+    direction: &Tensor,
+    geometry: Conv2dGeometry,
+) -> Result<[Tensor; 3]> {
     let (x, w) = (Var::from_tensor(x)?, Var::from_tensor(w)?);
     let y = conv2d(x.as_tensor(), w.as_tensor(), geometry)?;
     let grads = (&y * direction)?.sum_all()?.backward()?;
@@ -37,19 +43,28 @@ fn all_three(x: &Tensor, w: &Tensor, direction: &Tensor, geometry: Conv2dGeometr
 fn check_close(what: &str, found: &[f32], [expected, magnitude]: &[Vec<f64>; 2]) {
     assert_eq!(found.len(), expected.len(), "{what}");
     for (i, (&f, (&e, &m))) in found.iter().zip(expected.iter().zip(magnitude)).enumerate() {
-        assert!((f64::from(f) - e).abs() <= 2e-6 * m + 1e-12, "{what}[{i}]: {f} instead of {e}, sum of magnitudes {m}");
+        assert!(
+            (f64::from(f) - e).abs() <= 2e-6 * m + 1e-12,
+            "{what}[{i}]: {f} instead of {e}, sum of magnitudes {m}"
+        );
     }
 }
 
 /// With a Winograd transform, the error of an output scales with the largest magnitude in its tile,
 /// and that of a tap with that in its kernel; twice as much must be allowed.
-fn of_tiles([expected, magnitude]: &[Vec<f64>; 2], [height, width]: [usize; 2], tile: usize) -> [Vec<f64>; 2] {
+fn of_tiles(
+    [expected, magnitude]: &[Vec<f64>; 2],
+    [height, width]: [usize; 2],
+    tile: usize,
+) -> [Vec<f64>; 2] {
     let mut largest = magnitude.clone();
-    for (plane, largest) in magnitude.chunks(height * width).zip(largest.chunks_mut(height * width)) {
+    for (plane, largest) in magnitude.chunks(height * width).zip(largest.chunks_mut(height * width))
+    {
         for (pixel, largest) in largest.iter_mut().enumerate() {
             let (top, left) = (pixel / width / tile * tile, pixel % width / tile * tile);
             let rows = top..(top + tile).min(height);
-            let all = rows.flat_map(|row| &plane[row * width + left..row * width + (left + tile).min(width)]);
+            let all = rows
+                .flat_map(|row| &plane[row * width + left..row * width + (left + tile).min(width)]);
             *largest = 2.0 * all.copied().fold(0.0, f64::max);
         }
     }
@@ -58,7 +73,12 @@ fn of_tiles([expected, magnitude]: &[Vec<f64>; 2], [height, width]: [usize; 2], 
 
 /// Checks all algorithms on every instruction set of this processor, and the public function.
 #[track_caller]
-fn check_shape(x_dims: [usize; 4], out_channels: usize, kernel: [usize; 2], geometry: Conv2dGeometry) {
+fn check_shape(
+    x_dims: [usize; 4],
+    out_channels: usize,
+    kernel: [usize; 2],
+    geometry: Conv2dGeometry,
+) {
     let w_dims = [out_channels, x_dims[1] / geometry.groups, kernel[0], kernel[1]];
     let p = Problem::new(&x_dims, &w_dims, geometry).unwrap();
     let (x, w, dy) = (normal(1, &x_dims), normal(2, &w_dims), normal(3, &p.output_dims()));
@@ -66,8 +86,11 @@ fn check_shape(x_dims: [usize; 4], out_channels: usize, kernel: [usize; 2], geom
     let [y, dx, dw] = all_three(&x, &w, &dy, geometry).unwrap();
     assert_eq!(y.dims(), p.output_dims(), "{what}");
     let (x, w, dy) = (flat(&x), flat(&w), flat(&dy));
-    let expected =
-        [reference::forward(&p, &x, &w), reference::input_gradient(&p, &dy, &w), reference::weight_gradient(&p, &x, &dy)];
+    let expected = [
+        reference::forward(&p, &x, &w),
+        reference::input_gradient(&p, &dy, &w),
+        reference::weight_gradient(&p, &x, &dy),
+    ];
     let (forward, backward) = (Plan::forward(&p), Plan::input_gradient(&p));
     let of_tiles = match forward {
         Some(_) => [
@@ -86,20 +109,52 @@ fn check_shape(x_dims: [usize; 4], out_channels: usize, kernel: [usize; 2], geom
             let what = format!("{what} {isa:?} {share:?}");
             let y = winograd::correlate_in(isa, share, &forward, &x, &w, forward_order(&p), false);
             check_close(&format!("y of {what}"), &y, &of_tiles[0]);
-            let dx = winograd::correlate_in(isa, share, &backward, &dy, &w, input_gradient_order(&p), true);
+            let dx = winograd::correlate_in(
+                isa,
+                share,
+                &backward,
+                &dy,
+                &w,
+                input_gradient_order(&p),
+                true,
+            );
             check_close(&format!("dx of {what}"), &dx, &of_tiles[1]);
         }
-        check_close(&format!("dw of {what} {isa:?}"), &winograd::weight_gradient(isa, &forward, &x, &dy), &of_tiles[2]);
+        check_close(
+            &format!("dw of {what} {isa:?}"),
+            &winograd::weight_gradient(isa, &forward, &x, &dy),
+            &of_tiles[2],
+        );
     }
     for isa in Isa::available() {
         for lanes in [Lanes::Rows, Lanes::Pixels] {
             let what = format!("{what} {isa:?} {lanes:?}");
-            let y = correlate_in(isa, lanes, &Correlation::forward(&p), p.groups, &x, &w, forward_order(&p));
+            let y = correlate_in(
+                isa,
+                lanes,
+                &Correlation::forward(&p),
+                p.groups,
+                &x,
+                &w,
+                forward_order(&p),
+            );
             check_close(&format!("y of {what}"), &y, &expected[0]);
-            let dx = correlate_in(isa, lanes, &Correlation::input_gradient(&p), p.groups, &dy, &w, input_gradient_order(&p));
+            let dx = correlate_in(
+                isa,
+                lanes,
+                &Correlation::input_gradient(&p),
+                p.groups,
+                &dy,
+                &w,
+                input_gradient_order(&p),
+            );
             check_close(&format!("dx of {what}"), &dx, &expected[1]);
         }
-        check_close(&format!("dw of {what} {isa:?}"), &weight_gradient(isa, &p, &x, &dy), &expected[2]);
+        check_close(
+            &format!("dw of {what} {isa:?}"),
+            &weight_gradient(isa, &p, &x, &dy),
+            &expected[2],
+        );
     }
 }
 
@@ -188,7 +243,10 @@ fn check_differences(x_dims: [usize; 4], w_dims: [usize; 4], g: Conv2dGeometry) 
         for (i, found) in gradient.into_iter().enumerate() {
             let difference = (at(i, STEP) - at(i, -STEP)) / f64::from(2.0 * STEP);
             let error = (f64::from(found) - difference).abs();
-            assert!(error < 2e-5 * f64::from(largest), "{what}[{i}] of {x_dims:?} {w_dims:?}: {found} instead of {difference}");
+            assert!(
+                error < 2e-5 * f64::from(largest),
+                "{what}[{i}] of {x_dims:?} {w_dims:?}: {found} instead of {difference}"
+            );
         }
     };
     check("x", &dx, &|i, by| value(&nudged(&x, i, by), &w));
@@ -218,7 +276,11 @@ fn reads_narrowed_and_transposed_arguments() {
     let x = x.narrow(0, 1, 3).unwrap().narrow(1, 2, 6).unwrap().transpose(2, 3).unwrap();
     let w = w.permute([2, 3, 0, 1]).unwrap();
     let p = Problem::new(x.dims(), w.dims(), g).unwrap();
-    check_close("y", &flat(&conv2d(&x, &w, g).unwrap()), &reference::forward(&p, &flat(&x), &flat(&w)));
+    check_close(
+        "y",
+        &flat(&conv2d(&x, &w, g).unwrap()),
+        &reference::forward(&p, &flat(&x), &flat(&w)),
+    );
 
     let (x, w) = (Var::from_tensor(&normal(1, &[4, 6, 7, 8])).unwrap(), normal(2, &[20, 6, 3, 3]));
     let seen = x.narrow(0, 1, 2).unwrap();
@@ -227,7 +289,11 @@ fn reads_narrowed_and_transposed_arguments() {
     let grads = (y * &direction).unwrap().sum_all().unwrap().backward().unwrap();
     let p = Problem::new(seen.dims(), w.dims(), g).unwrap();
     let dx = grads.get(&x).unwrap();
-    check_close("dx", &flat(&dx.narrow(0, 1, 2).unwrap()), &reference::input_gradient(&p, &flat(&direction), &flat(&w)));
+    check_close(
+        "dx",
+        &flat(&dx.narrow(0, 1, 2).unwrap()),
+        &reference::input_gradient(&p, &flat(&direction), &flat(&w)),
+    );
     assert!(flat(&dx.narrow(0, 3, 1).unwrap()).iter().all(|&g| g == 0.0));
 }
 
@@ -276,7 +342,8 @@ fn refuses_what_it_cannot_do() {
     let t = |dims: &[usize]| Tensor::zeros(dims, candle_core::DType::F32, &Device::Cpu).unwrap();
     let (x, w) = (t(&[2, 4, 6, 6]), t(&[8, 4, 3, 3]));
     let plain = Conv2dGeometry::default();
-    let is_shape = |e: Error, name: &str| matches!(e, Error::Shape { argument, .. } if argument == name);
+    let is_shape =
+        |e: Error, name: &str| matches!(e, Error::Shape { argument, .. } if argument == name);
     assert!(is_shape(refused(&t(&[4, 6, 6]), &w, plain), "x"));
     assert!(is_shape(refused(&x, &t(&[8, 4, 9]), plain), "weight"));
     assert!(is_shape(refused(&t(&[0, 4, 6, 6]), &w, plain), "x"));

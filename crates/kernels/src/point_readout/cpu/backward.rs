@@ -45,36 +45,57 @@ pub(super) fn gradients(
     }
     // SAFETY: the stretches cover all images, and every value of each is written from the sums.
     let (into_features, sums) = unsafe {
-        written(if wanted.features { features.len() } else { 0 }, |into_features: &mut [Uninit]| -> Vec<Vec<f32>> {
-            parts(into_features, images * op.image(), stretches)
-                .into_par_iter()
-                .zip(parts(&mut into_positions, images * op.neurons * 2, stretches))
-                .zip(features.par_chunks(images * op.image()))
-                .zip(positions.par_chunks(images * op.neurons * 2))
-                .zip(gradient.par_chunks(images * op.neurons))
-                .map(|((((into_features, into_positions), features), positions), gradient)| {
-                    let mut into_weights = zeros(wanted.weights, weights.len());
-                    let pixels = op.channels_last(features);
-                    let mut into_pixels = zeros(wanted.features, features.len());
-                    op.for_each_block(features.len() / op.image(), |image, neurons| {
-                        let own = image * op.neurons + neurons.start..image * op.neurons + neurons.end;
-                        let of_positions = 2 * own.start..2 * own.end;
-                        let of_weights = neurons.start * op.channels..neurons.end * op.channels;
-                        let of_pixels = image * op.image()..(image + 1) * op.image();
-                        let into = Targets {
-                            pixels: into_pixels.get_mut(of_pixels.clone()).unwrap_or_default(),
-                            positions: into_positions.get_mut(of_positions.clone()).unwrap_or_default(),
-                            weights: into_weights.get_mut(of_weights.clone()).unwrap_or_default(),
-                        };
-                        let (pixels, positions, weights) = (&pixels[of_pixels], &positions[of_positions], &weights[of_weights]);
-                        image::differentiate(isa, View { op, pixels, positions, weights }, &gradient[own], into);
-                    });
-                    let images = into_features.chunks_exact_mut(op.image()).zip(into_pixels.chunks_exact(op.image()));
-                    images.for_each(|(features, pixels)| image::channels_first(pixels, features, op.channels));
-                    into_weights
-                })
-                .collect()
-        })
+        written(
+            if wanted.features { features.len() } else { 0 },
+            |into_features: &mut [Uninit]| -> Vec<Vec<f32>> {
+                parts(into_features, images * op.image(), stretches)
+                    .into_par_iter()
+                    .zip(parts(&mut into_positions, images * op.neurons * 2, stretches))
+                    .zip(features.par_chunks(images * op.image()))
+                    .zip(positions.par_chunks(images * op.neurons * 2))
+                    .zip(gradient.par_chunks(images * op.neurons))
+                    .map(|((((into_features, into_positions), features), positions), gradient)| {
+                        let mut into_weights = zeros(wanted.weights, weights.len());
+                        let pixels = op.channels_last(features);
+                        let mut into_pixels = zeros(wanted.features, features.len());
+                        op.for_each_block(features.len() / op.image(), |image, neurons| {
+                            let own = image * op.neurons + neurons.start
+                                ..image * op.neurons + neurons.end;
+                            let of_positions = 2 * own.start..2 * own.end;
+                            let of_weights = neurons.start * op.channels..neurons.end * op.channels;
+                            let of_pixels = image * op.image()..(image + 1) * op.image();
+                            let into = Targets {
+                                pixels: into_pixels.get_mut(of_pixels.clone()).unwrap_or_default(),
+                                positions: into_positions
+                                    .get_mut(of_positions.clone())
+                                    .unwrap_or_default(),
+                                weights: into_weights
+                                    .get_mut(of_weights.clone())
+                                    .unwrap_or_default(),
+                            };
+                            let (pixels, positions, weights) = (
+                                &pixels[of_pixels],
+                                &positions[of_positions],
+                                &weights[of_weights],
+                            );
+                            image::differentiate(
+                                isa,
+                                View { op, pixels, positions, weights },
+                                &gradient[own],
+                                into,
+                            );
+                        });
+                        let images = into_features
+                            .chunks_exact_mut(op.image())
+                            .zip(into_pixels.chunks_exact(op.image()));
+                        images.for_each(|(features, pixels)| {
+                            image::channels_first(pixels, features, op.channels)
+                        });
+                        into_weights
+                    })
+                    .collect()
+            },
+        )
     };
     Gradients { features: into_features, positions: into_positions, weights: total(sums) }
 }

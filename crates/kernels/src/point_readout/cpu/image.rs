@@ -54,7 +54,8 @@ pub(super) fn read(isa: Isa, view: View, output: &mut [f32]) {
     view.check();
     assert_eq!(output.len(), view.neurons());
     let kernel: unsafe fn(&Reading) = instance!(isa, values);
-    // SAFETY: the assertions keep every element within the slices; the instruction set was detected.
+    // SAFETY: the assertions keep every element within the slices; the instruction set was
+    // detected.
     unsafe { kernel(&Reading { view, output: output.as_mut_ptr() }) }
 }
 
@@ -124,7 +125,8 @@ pub(super) fn differentiate(isa: Isa, view: View, gradient: &[f32], into: Target
         into_positions: pointer(into.positions, view.positions),
         into_weights: pointer(into.weights, view.weights),
     };
-    // SAFETY: the assertions keep every element within the slices; the instruction set was detected.
+    // SAFETY: the assertions keep every element within the slices; the instruction set was
+    // detected.
     unsafe { kernel(&arguments) }
 }
 
@@ -170,7 +172,8 @@ unsafe fn gradients<V: Vector>(d: &Differentiation) {
                 let [along_x, along_y] = slopes(products.map(|product| product.sum()), &corners);
                 let [per_x, per_y] = op.grid.pixels_per_unit();
                 *into.add(2 * neuron) = if corners.x.clamped { 0.0 } else { g * (along_x * per_x) };
-                *into.add(2 * neuron + 1) = if corners.y.clamped { 0.0 } else { g * (along_y * per_y) };
+                *into.add(2 * neuron + 1) =
+                    if corners.y.clamped { 0.0 } else { g * (along_y * per_y) };
             }
         }
     }

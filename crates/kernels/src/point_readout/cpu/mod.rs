@@ -36,8 +36,16 @@ pub(crate) struct PointReadout {
 
 impl PointReadout {
     /// See [`crate::point_readout`].
-    pub(crate) fn new(features: &Tensor, positions: &Tensor, weights: &Tensor) -> std::result::Result<Self, Error> {
-        stored_kind(OP, &[("features", features)], &[("positions", positions), ("weights", weights)])?;
+    pub(crate) fn new(
+        features: &Tensor,
+        positions: &Tensor,
+        weights: &Tensor,
+    ) -> std::result::Result<Self, Error> {
+        stored_kind(
+            OP,
+            &[("features", features)],
+            &[("positions", positions), ("weights", weights)],
+        )?;
         let [batch, channels, height, width] = image_sizes(OP, "features", features)?;
         let neurons = match *weights.dims() {
             [neurons, _] if neurons > 0 => neurons,
@@ -68,8 +76,11 @@ impl PointReadout {
         // SAFETY: the images cover all values, and every value of each is written.
         let (pixels, ()) = unsafe {
             written(features.len(), |pixels: &mut [Uninit]| {
-                let images = pixels.chunks_exact_mut(self.image()).zip(features.chunks_exact(self.image()));
-                images.for_each(|(pixels, features)| image::channels_last(features, pixels, self.channels));
+                let images =
+                    pixels.chunks_exact_mut(self.image()).zip(features.chunks_exact(self.image()));
+                images.for_each(|(pixels, features)| {
+                    image::channels_last(features, pixels, self.channels)
+                });
             })
         };
         pixels
@@ -93,7 +104,9 @@ impl PointReadout {
     ) -> Result<[Option<Tensor>; 3]> {
         let found = with_elements(features, |f| {
             with_elements(positions, |p| {
-                with_elements(weights, |w| with_elements(gradient, |g| Ok(backward::gradients(self, f, p, w, g, wanted))))
+                with_elements(weights, |w| {
+                    with_elements(gradient, |g| Ok(backward::gradients(self, f, p, w, g, wanted)))
+                })
             })
         })?;
         let of = |wanted: bool, values: Vec<f32>, like: &Tensor| match wanted {
@@ -134,11 +147,17 @@ impl CustomOp3 for PointReadout {
             .for_each(|((output, features), positions)| {
                 let pixels = self.channels_last(features);
                 self.for_each_block(features.len() / self.image(), |image, neurons| {
-                    let own = image * self.neurons + neurons.start..image * self.neurons + neurons.end;
+                    let own =
+                        image * self.neurons + neurons.start..image * self.neurons + neurons.end;
                     let pixels = &pixels[image * self.image()..][..self.image()];
-                    let weights = &weights[neurons.start * self.channels..neurons.end * self.channels];
+                    let weights =
+                        &weights[neurons.start * self.channels..neurons.end * self.channels];
                     let positions = &positions[2 * own.start..2 * own.end];
-                    image::read(isa, View { op: self, pixels, positions, weights }, &mut output[own]);
+                    image::read(
+                        isa,
+                        View { op: self, pixels, positions, weights },
+                        &mut output[own],
+                    );
                 });
             });
         Ok((CpuStorage::F32(output), Shape::from((self.batch, self.neurons))))
@@ -152,7 +171,11 @@ impl CustomOp3 for PointReadout {
         _: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let wanted = Wanted { features: features.track_op(), positions: positions.track_op(), weights: weights.track_op() };
+        let wanted = Wanted {
+            features: features.track_op(),
+            positions: positions.track_op(),
+            weights: weights.track_op(),
+        };
         self.gradients(features, positions, weights, gradient, wanted)
             .map(|[features, positions, weights]| (features, positions, weights))
     }

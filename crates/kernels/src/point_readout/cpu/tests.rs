@@ -31,8 +31,12 @@ proptest! {
 #[test]
 fn edges_and_centers_are_where_the_convention_puts_them() {
     let features = Tensor::from_slice(&[1f32, 2.0, 3.0, 4.0], (1, 1, 1, 4), &Device::Cpu).unwrap();
-    let positions =
-        Tensor::from_slice(&[-1f32, 0.0, -0.75, 0.0, 0.0, 0.0, 1.0, 0.0, f32::NAN, 0.0], (1, 5, 2), &Device::Cpu).unwrap();
+    let positions = Tensor::from_slice(
+        &[-1f32, 0.0, -0.75, 0.0, 0.0, 0.0, 1.0, 0.0, f32::NAN, 0.0],
+        (1, 5, 2),
+        &Device::Cpu,
+    )
+    .unwrap();
     let weights = Tensor::ones((5, 1), candle_core::DType::F32, &Device::Cpu).unwrap();
     let y = crate::testing::elements(&point_readout(&features, &positions, &weights).unwrap());
     assert_eq!(y[..4], [1.0, 1.0, 2.5, 4.0]);
@@ -44,12 +48,20 @@ fn edges_and_centers_are_where_the_convention_puts_them() {
 #[test]
 fn every_instruction_set_follows_the_definition() {
     for channels in [1, 8, 16, 37] {
-        let op = PointReadout { batch: 1, channels, neurons: 9, grid: Grid { height: 3, width: 4, align_corners: false } };
-        let (features, weights, upstream) = (values(channels * 12, 1), values(9 * channels, 2), values(9, 3));
+        let op = PointReadout {
+            batch: 1,
+            channels,
+            neurons: 9,
+            grid: Grid { height: 3, width: 4, align_corners: false },
+        };
+        let (features, weights, upstream) =
+            (values(channels * 12, 1), values(9 * channels, 2), values(9, 3));
         let positions: Vec<f32> = values(18, 4).into_iter().map(|value| 1.3 * value).collect();
-        let [f, p, w, up] =
-            [&features, &positions, &weights, &upstream].map(|v| v.iter().map(|v| f64::from(*v)).collect::<Vec<_>>());
-        let total = |f: &[f64], p: &[f64], w: &[f64]| reference(&op, f, p, w).iter().zip(&up).map(|(y, g)| y * g).sum::<f64>();
+        let [f, p, w, up] = [&features, &positions, &weights, &upstream]
+            .map(|v| v.iter().map(|v| f64::from(*v)).collect::<Vec<_>>());
+        let total = |f: &[f64], p: &[f64], w: &[f64]| {
+            reference(&op, f, p, w).iter().zip(&up).map(|(y, g)| y * g).sum::<f64>()
+        };
         let mut pixels = vec![0.0; features.len()];
         image::channels_last(&features, &mut pixels, channels);
         let view = View { op: &op, pixels: &pixels, positions: &positions, weights: &weights };
@@ -60,7 +72,11 @@ fn every_instruction_set_follows_the_definition() {
             close(&tensor(&output), &reference(&op, &f, &p, &w), 1e-6);
             let (mut to_pixels, mut to_positions, mut to_weights) =
                 (vec![0.0; pixels.len()], vec![0.0; 18], vec![0.0; weights.len()]);
-            let into = Targets { pixels: &mut to_pixels, positions: &mut to_positions, weights: &mut to_weights };
+            let into = Targets {
+                pixels: &mut to_pixels,
+                positions: &mut to_positions,
+                weights: &mut to_weights,
+            };
             image::differentiate(isa, view, &upstream, into);
             let mut to_features = vec![0.0; features.len()];
             image::channels_first(&to_pixels, &mut to_features, channels);
@@ -77,7 +93,12 @@ fn threads_do_not_change_a_bit() {
         let (f, p, w) = (var(&[33, 6, 7, 9], 1), var(&[33, 11, 2], 2), var(&[11, 6], 3));
         let y = point_readout(&f, &p, &w).unwrap();
         let grads = y.sqr().unwrap().sum_all().unwrap().backward().unwrap();
-        vec![y, grads.get(&f).unwrap().clone(), grads.get(&p).unwrap().clone(), grads.get(&w).unwrap().clone()]
+        vec![
+            y,
+            grads.get(&f).unwrap().clone(),
+            grads.get(&p).unwrap().clone(),
+            grads.get(&w).unwrap().clone(),
+        ]
     });
 }
 
@@ -85,8 +106,17 @@ fn threads_do_not_change_a_bit() {
 fn large_batches_and_many_neurons() {
     // Several stretches of images with a shorter last one, and sums longer than one thread's part.
     let (batch, channels, neurons) = (65, 3, 3000);
-    let op = PointReadout { batch, channels, neurons, grid: Grid { height: 2, width: 3, align_corners: false } };
-    let (f, p, w) = (var(&[batch, channels, 2, 3], 1), var(&[batch, neurons, 2], 2), var(&[neurons, channels], 3));
+    let op = PointReadout {
+        batch,
+        channels,
+        neurons,
+        grid: Grid { height: 2, width: 3, align_corners: false },
+    };
+    let (f, p, w) = (
+        var(&[batch, channels, 2, 3], 1),
+        var(&[batch, neurons, 2], 2),
+        var(&[neurons, channels], 3),
+    );
     let y = point_readout(&f, &p, &w).unwrap();
     close(&y, &reference(&op, &wide(&f), &wide(&p), &wide(&w)), 1e-5);
     let grads = y.sum_all().unwrap().backward().unwrap();
@@ -94,7 +124,8 @@ fn large_batches_and_many_neurons() {
     // gives the sum of the values.
     let total: f64 = wide(&y).iter().sum();
     for var in [&f, &w] {
-        let product: f64 = wide(var).iter().zip(wide(grads.get(var).unwrap())).map(|(x, g)| x * g).sum();
+        let product: f64 =
+            wide(var).iter().zip(wide(grads.get(var).unwrap())).map(|(x, g)| x * g).sum();
         assert!((product - total).abs() < 1e-3 * total.abs().max(1.0), "{product} against {total}");
     }
 }
@@ -105,7 +136,12 @@ fn views_are_read_as_they_stand() {
     let run = |view: &dyn Fn(&Tensor) -> Tensor| {
         let y = point_readout(&view(&f), &view(&p), &view(&w)).unwrap();
         let grads = view(&y).sqr().unwrap().sum_all().unwrap().backward().unwrap();
-        [wide(&y), wide(grads.get(&f).unwrap()), wide(grads.get(&p).unwrap()), wide(grads.get(&w).unwrap())]
+        [
+            wide(&y),
+            wide(grads.get(&f).unwrap()),
+            wide(grads.get(&p).unwrap()),
+            wide(grads.get(&w).unwrap()),
+        ]
     };
     assert_eq!(run(&scattered), run(&|x: &Tensor| x.clone()));
 }

@@ -24,7 +24,9 @@ impl Tiles for Amx {
     #[inline(always)]
     unsafe fn configure(config: &Config) -> Self {
         // SAFETY: the caller guarantees the instructions; a configuration has 64 bytes.
-        unsafe { instruction!("ldtilecfg [{config}]", config = in(reg) std::ptr::from_ref(config)) };
+        unsafe {
+            instruction!("ldtilecfg [{config}]", config = in(reg) std::ptr::from_ref(config))
+        };
         Self(())
     }
 
@@ -93,7 +95,9 @@ pub(crate) fn is_detected() -> bool {
 fn enabled_states() -> u64 {
     let (low, high): (u32, u32);
     // SAFETY: the system has set OSXSAVE, so the instruction exists.
-    unsafe { asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags)) };
+    unsafe {
+        asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags))
+    };
     u64::from(high) << 32 | u64::from(low)
 }
 

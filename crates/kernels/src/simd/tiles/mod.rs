@@ -64,7 +64,8 @@ pub(crate) struct Config {
 impl Config {
     /// Eight tiles of sixteen rows of 64 bytes.
     pub(crate) const WHOLE: Self = {
-        let mut config = Self { palette: 1, start_row: 0, reserved: [0; 14], row_bytes: [0; 16], rows: [0; 16] };
+        let mut config =
+            Self { palette: 1, start_row: 0, reserved: [0; 14], row_bytes: [0; 16], rows: [0; 16] };
         let mut tile = 0;
         while tile < COUNT {
             config.row_bytes[tile] = ROW_BYTES as u16;
@@ -130,14 +131,31 @@ impl TileSums<'_> {
     /// # Panics
     ///
     /// Panics if a tile extends beyond its slice.
-    pub(crate) unsafe fn sum<T: Tiles>(&self, tiles: &mut T, c: &mut [f32], c_row: usize, resume: bool) {
+    pub(crate) unsafe fn sum<T: Tiles>(
+        &self,
+        tiles: &mut T,
+        c: &mut [f32],
+        c_row: usize,
+        resume: bool,
+    ) {
         let (m, n) = (self.left_tiles.len(), self.right_tiles.len());
-        assert!(c_row >= n * ROWS && (m * ROWS - 1) * c_row + n * ROWS <= c.len(), "the output holds the sums");
+        assert!(
+            c_row >= n * ROWS && (m * ROWS - 1) * c_row + n * ROWS <= c.len(),
+            "the output holds the sums"
+        );
         let most = |side: usize| self.steps.iter().map(|step| step[side]).max();
-        let reach = |starts: &[usize], row: usize| starts.iter().max().map_or(0, |start| start + (ROWS - 1) * row + DEPTH);
+        let reach = |starts: &[usize], row: usize| {
+            starts.iter().max().map_or(0, |start| start + (ROWS - 1) * row + DEPTH)
+        };
         if let (Some(left), Some(right)) = (most(0), most(1)) {
-            assert!(left + reach(self.left_tiles, self.left_row) <= self.left.len(), "a row extends beyond its source");
-            assert!(right + reach(self.right_tiles, self.right_row) <= self.right.len(), "a column extends beyond its source");
+            assert!(
+                left + reach(self.left_tiles, self.left_row) <= self.left.len(),
+                "a row extends beyond its source"
+            );
+            assert!(
+                right + reach(self.right_tiles, self.right_row) <= self.right.len(),
+                "a column extends beyond its source"
+            );
         }
         // SAFETY: the assertions cover all reads and writes; the caller guarantees the
         // instructions.
@@ -159,8 +177,15 @@ impl TileSums<'_> {
     /// Everything that the sizes describe is within the memory of the pointers; the processor has
     /// the instructions.
     #[inline(always)]
-    unsafe fn add<T: Tiles, const M: usize, const N: usize>(&self, tiles: &mut T, c: *mut f32, c_row: usize, resume: bool) {
-        let (c_stride, left_stride, right_stride) = (4 * c_row, 2 * self.left_row, 2 * self.right_row);
+    unsafe fn add<T: Tiles, const M: usize, const N: usize>(
+        &self,
+        tiles: &mut T,
+        c: *mut f32,
+        c_row: usize,
+        resume: bool,
+    ) {
+        let (c_stride, left_stride, right_stride) =
+            (4 * c_row, 2 * self.left_row, 2 * self.right_row);
         // SAFETY: the caller guarantees access to every tile.
         unsafe {
             let at = |m: usize, n: usize| c.add(m * ROWS * c_row + n * ROWS).cast::<u8>();
@@ -182,7 +207,8 @@ impl TileSums<'_> {
                 tiles.zero::<3>();
             }
             let row = |m: usize| self.left.as_ptr().wrapping_add(self.left_tiles[m.min(M - 1)]);
-            let column = |n: usize| self.right.as_ptr().wrapping_add(self.right_tiles[n.min(N - 1)]);
+            let column =
+                |n: usize| self.right.as_ptr().wrapping_add(self.right_tiles[n.min(N - 1)]);
             let (rows, columns) = ([row(0), row(1)], [column(0), column(1)]);
             for [left, right] in self.steps {
                 tiles.load::<6>(columns[0].add(*right).cast(), right_stride);

@@ -13,7 +13,8 @@ pub(crate) struct Model {
 
 impl Model {
     fn size(&self, tile: usize) -> (usize, usize) {
-        let (rows, bytes) = (usize::from(self.config.rows[tile]), usize::from(self.config.row_bytes[tile]));
+        let (rows, bytes) =
+            (usize::from(self.config.rows[tile]), usize::from(self.config.row_bytes[tile]));
         assert!(tile < COUNT && rows > 0 && bytes > 0, "tile {tile} is not configured");
         (rows, bytes)
     }
@@ -47,15 +48,23 @@ pub(super) fn fused(a: f32, b: f32, sum: f32) -> f32 {
     // below it.
     const UP: f32 = 18_446_744_073_709_551_616.0;
     let product = (f64::from(a) * f64::from(b) * f64::from(UP)) as f32;
-    if (product + sum * UP).abs() < f32::MIN_POSITIVE * UP { 0.0f32.copysign(result) } else { result }
+    if (product + sum * UP).abs() < f32::MIN_POSITIVE * UP {
+        0.0f32.copysign(result)
+    } else {
+        result
+    }
 }
 
 impl Tiles for Model {
     unsafe fn configure(config: &Config) -> Self {
         assert!(config.palette == 1 && config.start_row == 0 && config.reserved == [0; 14]);
         for tile in 0..16 {
-            let (rows, bytes) = (usize::from(config.rows[tile]), usize::from(config.row_bytes[tile]));
-            assert!(rows <= ROWS && bytes <= ROW_BYTES && (rows == 0) == (bytes == 0), "sizes of tile {tile}");
+            let (rows, bytes) =
+                (usize::from(config.rows[tile]), usize::from(config.row_bytes[tile]));
+            assert!(
+                rows <= ROWS && bytes <= ROW_BYTES && (rows == 0) == (bytes == 0),
+                "sizes of tile {tile}"
+            );
             assert!(tile < COUNT || rows == 0, "there is no tile {tile}");
         }
         Self { config: *config, tiles: [[[0; ROW_BYTES]; ROWS]; COUNT] }
@@ -71,7 +80,13 @@ impl Tiles for Model {
         self.tiles[TILE] = [[0; ROW_BYTES]; ROWS];
         for row in 0..rows {
             // SAFETY: the caller guarantees the rows.
-            unsafe { std::ptr::copy_nonoverlapping(from.add(row * stride), self.tiles[TILE][row].as_mut_ptr(), bytes) };
+            unsafe {
+                std::ptr::copy_nonoverlapping(
+                    from.add(row * stride),
+                    self.tiles[TILE][row].as_mut_ptr(),
+                    bytes,
+                )
+            };
         }
     }
 
@@ -79,7 +94,13 @@ impl Tiles for Model {
         let (rows, bytes) = self.size(TILE);
         for row in 0..rows {
             // SAFETY: as above.
-            unsafe { std::ptr::copy_nonoverlapping(self.tiles[TILE][row].as_ptr(), to.add(row * stride), bytes) };
+            unsafe {
+                std::ptr::copy_nonoverlapping(
+                    self.tiles[TILE][row].as_ptr(),
+                    to.add(row * stride),
+                    bytes,
+                )
+            };
         }
     }
 
@@ -87,13 +108,18 @@ impl Tiles for Model {
         let ((rows, bytes), (left_rows, left_bytes), (right_rows, right_bytes)) =
             (self.size(SUMS), self.size(LEFT), self.size(RIGHT));
         assert!(SUMS != LEFT && SUMS != RIGHT && LEFT != RIGHT, "three tiles");
-        assert!(rows == left_rows && bytes == right_bytes && left_bytes == 4 * right_rows, "sizes that fit together");
+        assert!(
+            rows == left_rows && bytes == right_bytes && left_bytes == 4 * right_rows,
+            "sizes that fit together"
+        );
         for row in 0..rows {
             for column in 0..bytes / 4 {
                 let sum = |which: usize| {
                     (0..left_bytes / 4).fold(0.0, |sum, pair| {
-                        let (left, right) =
-                            (self.number(LEFT, row, 2 * pair + which), self.number(RIGHT, pair, 2 * column + which));
+                        let (left, right) = (
+                            self.number(LEFT, row, 2 * pair + which),
+                            self.number(RIGHT, pair, 2 * column + which),
+                        );
                         fused(left, right, sum)
                     })
                 };

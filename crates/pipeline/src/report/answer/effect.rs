@@ -56,7 +56,15 @@ impl Effect {
         let mean = percent(found.over_seeds.mean);
         let interval = found.half_width.map(|half| (mean - percent(half), mean + percent(half)));
         let values = found.over_seeds.values.into_iter().map(percent).collect();
-        Self { when, one: one.into(), other: other.into(), unit: Unit::Points, mean, values, interval }
+        Self {
+            when,
+            one: one.into(),
+            other: other.into(),
+            unit: Unit::Points,
+            mean,
+            values,
+            interval,
+        }
     }
 
     /// A ratio of smallest perturbations; `None` if a seed has none.
@@ -123,7 +131,11 @@ impl Effect {
                 self.direction()
             ),
             (Seen::More | Seen::Less, _) => {
-                format!("{when}, {one} is {size:.1} points of accuracy {} {other} ({}).", above(*mean), self.interval_in_words())
+                format!(
+                    "{when}, {one} is {size:.1} points of accuracy {} {other} ({}).",
+                    above(*mean),
+                    self.interval_in_words()
+                )
             }
         }
     }
@@ -146,7 +158,10 @@ impl Effect {
                 self.direction()
             ),
             (Seen::More | Seen::Less, _) => {
-                format!("{what} {mean:.2} times as large as those of {other} ({}).", self.interval_in_words())
+                format!(
+                    "{what} {mean:.2} times as large as those of {other} ({}).",
+                    self.interval_in_words()
+                )
             }
         }
     }

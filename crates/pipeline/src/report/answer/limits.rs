@@ -8,9 +8,13 @@ use crate::artifacts::{MaskingSign, NetworkResult};
 /// The limitations as sentences.
 pub(super) fn limits(pair: &Pair, effects: &[Effect], design: &Design) -> Vec<String> {
     let mut limits = Vec::new();
-    let seen = |wanted: fn(Seen) -> bool| effects.iter().filter(|effect| wanted(effect.seen())).count();
+    let seen =
+        |wanted: fn(Seen) -> bool| effects.iter().filter(|effect| wanted(effect.seen())).count();
     if seen(|seen| seen == Seen::Undecided) > 0 {
-        limits.push("Undecided does not mean equal: more seeds or longer trainings may decide it.".to_owned());
+        limits.push(
+            "Undecided does not mean equal: more seeds or longer trainings may decide it."
+                .to_owned(),
+        );
     }
     if seen(|seen| matches!(seen, Seen::TooFewSeeds(_))) > 0 {
         limits.push(
@@ -38,7 +42,9 @@ pub(super) fn limits(pair: &Pair, effects: &[Effect], design: &Design) -> Vec<St
             effects.len()
         ));
     }
-    limits.push("A smallest perturbation is an upper bound: a better attack may find a smaller one.".into());
+    limits.push(
+        "A smallest perturbation is an upper bound: a better attack may find a smaller one.".into(),
+    );
     match (design.simulated, design.procedural) {
         (true, true) => limits.push(
             "Scans are simulated and images are procedural: this shows that the pipeline works and says nothing about brains."
@@ -55,8 +61,12 @@ pub(super) fn limits(pair: &Pair, effects: &[Effect], design: &Design) -> Vec<St
 
 fn masking(networks: &[NetworkResult]) -> Option<String> {
     let with = |sign: MaskingSign| {
-        let found = networks.iter().filter(|network| network.masking.as_ref().is_some_and(|masking| masking.sign == sign));
-        found.map(|network| format!("{}, seed {}", network.condition, network.seed)).collect::<Vec<_>>()
+        let found = networks
+            .iter()
+            .filter(|network| network.masking.as_ref().is_some_and(|masking| masking.sign == sign));
+        found
+            .map(|network| format!("{}, seed {}", network.condition, network.seed))
+            .collect::<Vec<_>>()
     };
     let (found, few) = (with(MaskingSign::Found), with(MaskingSign::TooFewImages));
     if !found.is_empty() {
@@ -65,6 +75,11 @@ fn masking(networks: &[NetworkResult]) -> Option<String> {
             found.join("; ")
         ));
     }
-    (!few.is_empty())
-        .then(|| format!("{} of {} networks had too few images to check for gradient masking.", few.len(), networks.len()))
+    (!few.is_empty()).then(|| {
+        format!(
+            "{} of {} networks had too few images to check for gradient masking.",
+            few.len(),
+            networks.len()
+        )
+    })
 }

@@ -7,7 +7,9 @@ mod trust;
 
 use super::page::{Page, Sign};
 use super::{Content, Design};
-use crate::artifacts::{ConditionSummary, Difference, LevelDifference, NetworkResult, Results, each_once};
+use crate::artifacts::{
+    ConditionSummary, Difference, LevelDifference, NetworkResult, Results, each_once,
+};
 use crate::table;
 use effect::{Effect, Seen};
 use trust::trust;
@@ -32,8 +34,11 @@ struct Answer {
 
 /// Adds the answer to the page.
 pub(super) fn section(page: &mut Page, content: &Content) {
-    let Answer { headline, compared, seen, limits, trust } = answer(content.results, &content.design);
-    let plain = |sentences: Vec<String>| -> Marked { sentences.into_iter().map(|sentence| (None, sentence)).collect() };
+    let Answer { headline, compared, seen, limits, trust } =
+        answer(content.results, &content.design);
+    let plain = |sentences: Vec<String>| -> Marked {
+        sentences.into_iter().map(|sentence| (None, sentence)).collect()
+    };
     page.answer(
         &headline,
         &[
@@ -52,10 +57,17 @@ fn answer(results: &Results, design: &Design) -> Answer {
             true => "No network has been evaluated yet, so there is nothing to compare.",
             false => "Only one condition has been evaluated, so there is nothing to compare.",
         };
-        return Answer { headline: headline.into(), compared: compared(results, design), seen: vec![], limits: vec![], trust };
+        return Answer {
+            headline: headline.into(),
+            compared: compared(results, design),
+            seen: vec![],
+            limits: vec![],
+            trust,
+        };
     };
     let effects = pair.effects();
-    let seen = effects.iter().map(|effect| (Some(effect.seen().sign()), effect.sentence())).collect();
+    let seen =
+        effects.iter().map(|effect| (Some(effect.seen().sign()), effect.sentence())).collect();
     Answer {
         headline: pair.headline(),
         compared: compared(results, design),
@@ -80,9 +92,14 @@ impl<'a> Pair<'a> {
     fn of(results: &'a Results) -> Option<Self> {
         let first = results.comparisons.first()?;
         let baseline = first.baseline.as_str();
-        let names: Vec<&str> = results.comparisons.iter().map(|compared| compared.condition.as_str()).collect();
-        let has_target =
-            |name: &&&str| results.conditions.iter().any(|condition| condition.condition == ***name && condition.pull.is_some());
+        let names: Vec<&str> =
+            results.comparisons.iter().map(|compared| compared.condition.as_str()).collect();
+        let has_target = |name: &&&str| {
+            results
+                .conditions
+                .iter()
+                .any(|condition| condition.condition == ***name && condition.pull.is_some())
+        };
         let named = names.iter().find(|name| **name == DENOISED);
         let other = || names.iter().filter(|name| **name != SHUFFLED).find(has_target);
         let subject = *named.or_else(other).or(names.first())?;
@@ -98,47 +115,76 @@ impl<'a> Pair<'a> {
     }
 
     /// The difference between two conditions, over the seeds that both have.
-    fn difference(&self, one: &str, other: &str, figure: impl Fn(&NetworkResult) -> Option<f64>) -> Option<Difference> {
+    fn difference(
+        &self,
+        one: &str,
+        other: &str,
+        figure: impl Fn(&NetworkResult) -> Option<f64>,
+    ) -> Option<Difference> {
         let of = |condition: &str, seed: u64| {
-            self.results.networks.iter().find(|network| network.condition == condition && network.seed == seed)
+            self.results
+                .networks
+                .iter()
+                .find(|network| network.condition == condition && network.seed == seed)
         };
         let own = self.results.networks.iter().filter(|network| network.condition == one);
-        let values: Vec<f64> = own.filter_map(|network| Some(figure(network)? - figure(of(other, network.seed)?)?)).collect();
+        let values: Vec<f64> = own
+            .filter_map(|network| Some(figure(network)? - figure(of(other, network.seed)?)?))
+            .collect();
         (!values.is_empty()).then(|| Difference::of(&values))
     }
 
     fn under_noise(&self, one: &str, other: &str) -> Option<Effect> {
-        let found = self.difference(one, other, |network| Some(network.gaussian_noise.get(self.level)?.accuracy))?;
-        Some(Effect::points(format!("Under Gaussian noise of {:.2}", self.noise()), one, other, found))
+        let found = self.difference(one, other, |network| {
+            Some(network.gaussian_noise.get(self.level)?.accuracy)
+        })?;
+        Some(Effect::points(
+            format!("Under Gaussian noise of {:.2}", self.noise()),
+            one,
+            other,
+            found,
+        ))
     }
 
     /// The difference under noise from the baseline at the same accuracy on clean images.
     fn at_equal_accuracy(&self) -> Option<Effect> {
-        let compared = self.results.comparisons.iter().find(|compared| compared.condition == self.subject)?;
+        let compared =
+            self.results.comparisons.iter().find(|compared| compared.condition == self.subject)?;
         let levels = &compared.at_equal_accuracy.as_ref()?.gaussian_noise;
         let at_level = |level: &&LevelDifference| level.level == self.noise();
         let found = levels.iter().find(at_level)?.difference.clone()?;
-        let when = format!("At equal accuracy on clean images, under Gaussian noise of {:.2}", self.noise());
+        let when = format!(
+            "At equal accuracy on clean images, under Gaussian noise of {:.2}",
+            self.noise()
+        );
         Some(Effect::points(when, self.subject, self.baseline, found))
     }
 
     fn clean(&self) -> Option<Effect> {
-        let found = self.difference(self.subject, self.baseline, |network| Some(network.clean_accuracy))?;
+        let found =
+            self.difference(self.subject, self.baseline, |network| Some(network.clean_accuracy))?;
         Some(Effect::points("On clean images".into(), self.subject, self.baseline, found))
     }
 
     fn perturbations(&self) -> Vec<Effect> {
-        let compared = self.results.comparisons.iter().find(|compared| compared.condition == self.subject);
+        let compared =
+            self.results.comparisons.iter().find(|compared| compared.condition == self.subject);
         let ratios = compared.into_iter().flat_map(|compared| &compared.minimal_perturbation);
-        ratios.filter_map(|(norm, ratio)| Effect::ratio(norm, self.subject, self.baseline, ratio)).collect()
+        ratios
+            .filter_map(|(norm, ratio)| Effect::ratio(norm, self.subject, self.baseline, ratio))
+            .collect()
     }
 
     /// All differences, that of the headline first.
     fn effects(&self) -> Vec<Effect> {
         let named = [self.baseline, self.subject];
-        let conditions = self.results.comparisons.iter().map(|compared| compared.condition.as_str());
-        let others = conditions.filter(|name| !named.contains(name)).filter_map(|name| self.under_noise(name, self.baseline));
-        let mut effects: Vec<Effect> = self.under_noise(self.subject, self.baseline).into_iter().collect();
+        let conditions =
+            self.results.comparisons.iter().map(|compared| compared.condition.as_str());
+        let others = conditions
+            .filter(|name| !named.contains(name))
+            .filter_map(|name| self.under_noise(name, self.baseline));
+        let mut effects: Vec<Effect> =
+            self.under_noise(self.subject, self.baseline).into_iter().collect();
         effects.extend(self.at_equal_accuracy());
         effects.extend(self.control.and_then(|control| self.under_noise(self.subject, control)));
         effects.extend(self.clean());
@@ -155,7 +201,9 @@ impl<'a> Pair<'a> {
         let Some(main) = matched.or_else(|| self.under_noise(subject, baseline)) else {
             return format!("No seed has been evaluated for both {subject} and {baseline} yet.");
         };
-        let control = self.control.and_then(|control| Some((control, self.under_noise(subject, control)?.seen())));
+        let control = self
+            .control
+            .and_then(|control| Some((control, self.under_noise(subject, control)?.seen())));
         match (main.seen(), control) {
             (Seen::More, Some((control, Seen::More))) => format!(
                 "Under noise{when}, {subject} is more accurate than {baseline}, and more accurate than the control {control}: the neural information about the images matters."
@@ -166,15 +214,23 @@ impl<'a> Pair<'a> {
             (Seen::More, None) => format!(
                 "Under noise{when}, {subject} is more accurate than {baseline}. Without a control, this does not show that the neural information is the reason."
             ),
-            (Seen::Less, _) => format!("Under noise{when}, {subject} is less accurate than {baseline}."),
+            (Seen::Less, _) => {
+                format!("Under noise{when}, {subject} is less accurate than {baseline}.")
+            }
             (Seen::Undecided, _) => {
-                format!("This run does not decide whether {subject} is more accurate than {baseline} under noise{when}.")
+                format!(
+                    "This run does not decide whether {subject} is more accurate than {baseline} under noise{when}."
+                )
             }
             (Seen::TooFewSeeds(1), _) => {
-                format!("One seed cannot show whether {subject} is more accurate than {baseline} under noise{when}.")
+                format!(
+                    "One seed cannot show whether {subject} is more accurate than {baseline} under noise{when}."
+                )
             }
             (Seen::TooFewSeeds(_), _) => {
-                format!("Two seeds cannot show whether {subject} is more accurate than {baseline} under noise{when}.")
+                format!(
+                    "Two seeds cannot show whether {subject} is more accurate than {baseline} under noise{when}."
+                )
             }
         }
     }
@@ -185,15 +241,22 @@ fn compared(results: &Results, design: &Design) -> Vec<String> {
         return Vec::new();
     }
     let seeds = |condition: &ConditionSummary| condition.seeds;
-    let (fewest, most) =
-        results.conditions.iter().map(seeds).fold((usize::MAX, 0), |(fewest, most), seeds| (fewest.min(seeds), most.max(seeds)));
+    let (fewest, most) = results
+        .conditions
+        .iter()
+        .map(seeds)
+        .fold((usize::MAX, 0), |(fewest, most), seeds| (fewest.min(seeds), most.max(seeds)));
     let count = match (fewest, most) {
         (1, 1) => "one network each".to_owned(),
         (fewest, most) if fewest == most => format!("{most} networks each, one for each seed"),
         (fewest, most) => format!("{fewest} to {most} networks each so far"),
     };
-    let names = listed(&each_once(results.conditions.iter().map(|condition| condition.condition.as_str())));
-    let mut sentences = vec![format!("Image classifiers of {}: {names}; {count}.", conditions(results.conditions.len()))];
+    let names =
+        listed(&each_once(results.conditions.iter().map(|condition| condition.condition.as_str())));
+    let mut sentences = vec![format!(
+        "Image classifiers of {}: {names}; {count}.",
+        conditions(results.conditions.len())
+    )];
     let what = |name: &str| match name {
         "none" => Some("is trained on labels only"),
         DENOISED => Some("is also trained to match the denoised similarities of the neurons"),
@@ -202,10 +265,9 @@ fn compared(results: &Results, design: &Design) -> Vec<String> {
         ),
         _ => None,
     };
-    let told = results
-        .conditions
-        .iter()
-        .filter_map(|condition| Some(format!("{} {}", condition.condition, what(&condition.condition)?)));
+    let told = results.conditions.iter().filter_map(|condition| {
+        Some(format!("{} {}", condition.condition, what(&condition.condition)?))
+    });
     let told: Vec<String> = told.collect();
     if !told.is_empty() {
         sentences.push(format!("{}.", told.join("; ")));

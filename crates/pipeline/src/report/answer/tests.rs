@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::artifacts::{
-    Comparison, Kept, Masking, MaskingSign, Point, Ratio, ScanResult, SeedRatio, SimilarityAgreement, SimilarityToOtherRepeats,
-    Validation, summarize,
+    Comparison, Kept, Masking, MaskingSign, Point, Ratio, ScanResult, SeedRatio,
+    SimilarityAgreement, SimilarityToOtherRepeats, Validation, summarize,
 };
 use std::collections::BTreeMap;
 
@@ -30,7 +30,13 @@ fn network(condition: &str, seed: u64, noisy: f64) -> NetworkResult {
 
 fn scan(name: &str, denoised: [f64; 3], single: [f64; 3]) -> ScanResult {
     let of = |[correlation, low, high]: [f64; 3]| {
-        Some(SimilarityAgreement { correlation, low: Some(low), high: Some(high), slope: 1.0, spread_ratio: 1.0 })
+        Some(SimilarityAgreement {
+            correlation,
+            low: Some(low),
+            high: Some(high),
+            slope: 1.0,
+            spread_ratio: 1.0,
+        })
     };
     ScanResult {
         name: name.into(),
@@ -105,39 +111,75 @@ fn results(conditions: &[(&str, &[f64], f64)]) -> Results {
 }
 
 fn answered(results: &Results) -> Answer {
-    let design = Design { conditions: vec![], simulated: true, procedural: true, test_images: 1000, attacked_images: 100 };
+    let design = Design {
+        conditions: vec![],
+        simulated: true,
+        procedural: true,
+        test_images: 1000,
+        attacked_images: 100,
+    };
     answer(results, &design)
 }
 
 /// Sign and sentence of each finding.
 fn seen(answer: &Answer) -> Vec<(&'static str, &str)> {
-    answer.seen.iter().map(|(sign, sentence)| (sign.expect("it is marked").1, sentence.as_str())).collect()
+    answer
+        .seen
+        .iter()
+        .map(|(sign, sentence)| (sign.expect("it is marked").1, sentence.as_str()))
+        .collect()
 }
 
 const NONE: &[f64] = &[0.5, 0.51, 0.49];
 
 #[test]
 fn a_gain_over_baseline_and_control_is_a_gain() {
-    let answer = answered(&results(&[("none", NONE, 1.0), ("denoised", &[0.6, 0.61, 0.6], 1.5), ("shuffled", NONE, 1.0)]));
-    assert!(answer.headline.contains("denoised is more accurate than none, and more accurate than the control shuffled"));
+    let answer = answered(&results(&[
+        ("none", NONE, 1.0),
+        ("denoised", &[0.6, 0.61, 0.6], 1.5),
+        ("shuffled", NONE, 1.0),
+    ]));
+    assert!(answer.headline.contains(
+        "denoised is more accurate than none, and more accurate than the control shuffled"
+    ));
     let seen = seen(&answer);
     assert_eq!(seen[0].0, "more");
     // 10.33 points; 4.303 standard errors of 0.58 / sqrt(3).
     let wanted = "Under Gaussian noise of 0.20, denoised is 10.3 points of accuracy above none (95% interval over 3 seeds: +8.9 to +11.8).";
     assert_eq!(seen[0].1, wanted);
-    assert_eq!((seen[1].0, seen[2].0), ("more", "undecided"), "shuffled, and clean images on which all are equal");
+    assert_eq!(
+        (seen[1].0, seen[2].0),
+        ("more", "undecided"),
+        "shuffled, and clean images on which all are equal"
+    );
     assert!(seen[3].1.contains(
         "(L2) that mislead denoised are 1.50 times as large as those of none (95% interval over 3 seeds: 1.35 to 1.65)"
     ));
-    assert!(answer.compared[0].contains("3 conditions: none, denoised and shuffled; 3 networks each"), "{}", answer.compared[0]);
-    assert!(answer.compared.iter().any(|sentence| sentence.contains("1000 test images, the smallest perturbations on 100")));
+    assert!(
+        answer.compared[0].contains("3 conditions: none, denoised and shuffled; 3 networks each"),
+        "{}",
+        answer.compared[0]
+    );
+    assert!(
+        answer.compared.iter().any(
+            |sentence| sentence.contains("1000 test images, the smallest perturbations on 100")
+        )
+    );
 }
 
 #[test]
 fn a_gain_that_the_control_has_as_well_is_not_put_down_to_the_neurons() {
     let gained: &[f64] = &[0.6, 0.61, 0.6];
-    let answer = answered(&results(&[("none", NONE, 1.0), ("denoised", gained, 1.5), ("shuffled", gained, 1.5)]));
-    assert!(answer.headline.contains("not shown to be more accurate than the control"), "{}", answer.headline);
+    let answer = answered(&results(&[
+        ("none", NONE, 1.0),
+        ("denoised", gained, 1.5),
+        ("shuffled", gained, 1.5),
+    ]));
+    assert!(
+        answer.headline.contains("not shown to be more accurate than the control"),
+        "{}",
+        answer.headline
+    );
     let without = answered(&results(&[("none", NONE, 1.0), ("denoised", gained, 1.5)]));
     assert!(without.headline.contains("Without a control"), "{}", without.headline);
     assert!(without.limits.iter().any(|limit| limit.contains("no condition shuffled")));
@@ -148,16 +190,27 @@ fn a_loss_is_said_to_be_one() {
     let answer = answered(&results(&[("none", NONE, 1.0), ("denoised", &[0.4, 0.41, 0.4], 0.5)]));
     assert_eq!(answer.headline, "Under noise, denoised is less accurate than none.");
     let seen = seen(&answer);
-    assert!(seen[0].0 == "less" && seen[0].1.contains("9.7 points of accuracy below none"), "{}", seen[0].1);
+    assert!(
+        seen[0].0 == "less" && seen[0].1.contains("9.7 points of accuracy below none"),
+        "{}",
+        seen[0].1
+    );
     assert_eq!(seen[2].0, "less", "smaller perturbations");
 }
 
 #[test]
 fn an_interval_that_holds_no_difference_decides_nothing() {
     let answer = answered(&results(&[("none", NONE, 1.0), ("denoised", &[0.52, 0.6, 0.5], 1.05)]));
-    assert_eq!(answer.headline, "This run does not decide whether denoised is more accurate than none under noise.");
+    assert_eq!(
+        answer.headline,
+        "This run does not decide whether denoised is more accurate than none under noise."
+    );
     let seen = seen(&answer);
-    assert!(seen[0].0 == "undecided" && seen[0].1.contains("the interval includes zero"), "{}", seen[0].1);
+    assert!(
+        seen[0].0 == "undecided" && seen[0].1.contains("the interval includes zero"),
+        "{}",
+        seen[0].1
+    );
     assert!(seen[0].1.ends_with("It is ahead with each of the 3 seeds."), "{}", seen[0].1);
     assert!(answer.limits[0].contains("does not mean equal"));
 }
@@ -165,8 +218,15 @@ fn an_interval_that_holds_no_difference_decides_nothing() {
 #[test]
 fn one_and_two_seeds_show_nothing_and_have_no_interval() {
     let one = answered(&results(&[("none", &[0.5], 1.0), ("denoised", &[0.9], 2.0)]));
-    assert_eq!(one.headline, "One seed cannot show whether denoised is more accurate than none under noise.");
-    assert!(seen(&one).iter().all(|(sign, sentence)| *sign == "one seed" && !sentence.contains("95%")), "{:?}", seen(&one));
+    assert_eq!(
+        one.headline,
+        "One seed cannot show whether denoised is more accurate than none under noise."
+    );
+    assert!(
+        seen(&one).iter().all(|(sign, sentence)| *sign == "one seed" && !sentence.contains("95%")),
+        "{:?}",
+        seen(&one)
+    );
     let two = answered(&results(&[("none", &[0.5, 0.5], 1.0), ("denoised", &[0.9, 0.8], 2.0)]));
     assert!(two.headline.starts_with("Two seeds cannot show"));
     assert_eq!(
@@ -179,14 +239,24 @@ fn one_and_two_seeds_show_nothing_and_have_no_interval() {
 #[test]
 fn a_run_without_two_conditions_has_nothing_to_compare() {
     let answer = answered(&results(&[]));
-    assert!(answer.headline.contains("No network has been evaluated yet") && answer.seen.is_empty() && answer.limits.is_empty());
+    assert!(
+        answer.headline.contains("No network has been evaluated yet")
+            && answer.seen.is_empty()
+            && answer.limits.is_empty()
+    );
     assert!(answered(&results(&[("none", NONE, 1.0)])).headline.contains("Only one condition"));
 }
 
 #[test]
 fn masking_and_simulation_are_named_as_limits() {
     let mut results = results(&[("none", NONE, 1.0), ("denoised", NONE, 1.0)]);
-    let masking = Masking { epsilon: 0.1, images: 9, sign: MaskingSign::Found, verdict: String::new(), checks: vec![] };
+    let masking = Masking {
+        epsilon: 0.1,
+        images: 9,
+        sign: MaskingSign::Found,
+        verdict: String::new(),
+        checks: vec![],
+    };
     results.networks[4].masking = Some(masking);
     let limits = answered(&results).limits.join(" ");
     assert!(limits.contains("found signs of gradient masking in denoised, seed 1:"), "{limits}");
@@ -207,7 +277,10 @@ fn the_denoised_target_is_trusted_as_far_as_it_is_nearer_than_a_trial() {
     assert_eq!(verdict(vec![clear()]).0, "yes");
     assert_eq!(verdict(vec![clear(), overlapping()]).0, "probably");
     let (sign, sentence) = verdict(vec![clear(), worse()]);
-    assert!(sign == "in part" && sentence.contains("a single trial in a, but not in the other scans"), "{sentence}");
+    assert!(
+        sign == "in part" && sentence.contains("a single trial in a, but not in the other scans"),
+        "{sentence}"
+    );
     let (sign, sentence) = verdict(vec![worse()]);
     assert!(sign == "no" && sentence.contains("use target raw"), "{sentence}");
     assert_eq!(verdict(vec![]).0, "not known");

@@ -16,7 +16,12 @@ struct Scan<'a> {
 impl<'a> Scan<'a> {
     fn of(scan: &'a ScanResult) -> Option<Self> {
         let found = &scan.similarity_to_other_repeats;
-        Some(Self { name: &scan.name, denoised: found.denoised?, single: found.single_trials?, combined: found.combined })
+        Some(Self {
+            name: &scan.name,
+            denoised: found.denoised?,
+            single: found.single_trials?,
+            combined: found.combined,
+        })
     }
 
     fn is_nearer(&self) -> bool {
@@ -29,7 +34,12 @@ impl<'a> Scan<'a> {
     }
 
     fn figures(&self) -> String {
-        format!("{}: {} against {}", self.name, with_interval(&self.denoised), with_interval(&self.single))
+        format!(
+            "{}: {} against {}",
+            self.name,
+            with_interval(&self.denoised),
+            with_interval(&self.single)
+        )
     }
 }
 
@@ -42,7 +52,8 @@ pub(super) fn trust(results: &Results) -> Marked {
             "Nothing can be said yet: no scan has both a denoised target and repeats to compare it with.".to_owned(),
         )];
     }
-    let nearer: Vec<&str> = scans.iter().filter(|scan| scan.is_nearer()).map(|scan| scan.name).collect();
+    let nearer: Vec<&str> =
+        scans.iter().filter(|scan| scan.is_nearer()).map(|scan| scan.name).collect();
     let all = nearer.len() == scans.len();
     let clearly = scans.iter().all(Scan::is_clearly_nearer);
     let each = if scans.len() == 1 {
@@ -80,11 +91,22 @@ pub(super) fn trust(results: &Results) -> Marked {
         ),
     ];
     let combined = scans.iter().filter(|scan| {
-        scan.combined.is_some_and(|combined| combined.correlation > scan.denoised.correlation.max(scan.single.correlation))
+        scan.combined.is_some_and(|combined| {
+            combined.correlation > scan.denoised.correlation.max(scan.single.correlation)
+        })
     });
     if combined.count() == scans.len() {
-        let found: Vec<String> = scans.iter().filter_map(|scan| Some(format!("{:.2}", scan.combined?.correlation))).collect();
-        said.push((None, format!("Target combined, which includes the measured trials, is closer still: {}.", found.join("; "))));
+        let found: Vec<String> = scans
+            .iter()
+            .filter_map(|scan| Some(format!("{:.2}", scan.combined?.correlation)))
+            .collect();
+        said.push((
+            None,
+            format!(
+                "Target combined, which includes the measured trials, is closer still: {}.",
+                found.join("; ")
+            ),
+        ));
     }
     let truths = results.scans.iter().filter_map(|scan| {
         let truth = scan.similarity_to_truth.as_ref()?;

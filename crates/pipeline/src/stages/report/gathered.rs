@@ -36,11 +36,22 @@ impl Gathered<'_> {
     pub(super) fn results(&self) -> Result<Results> {
         let Self { context, scans, .. } = self;
         let config = &context.config;
-        let networks: Vec<NetworkResult> =
-            self.measured.iter().map(|part| robustness::load(context, *part)).collect::<Result<_>>()?;
-        let mixed =
-            config.training.conditions.iter().map(|arm| arm.training().precision).chain([config.response.optimization.precision]);
-        let precision = if mixed.into_iter().all(|precision| precision.is_f32()) { Precision::F32 } else { Precision::Mixed };
+        let networks: Vec<NetworkResult> = self
+            .measured
+            .iter()
+            .map(|part| robustness::load(context, *part))
+            .collect::<Result<_>>()?;
+        let mixed = config
+            .training
+            .conditions
+            .iter()
+            .map(|arm| arm.training().precision)
+            .chain([config.response.optimization.precision]);
+        let precision = if mixed.into_iter().all(|precision| precision.is_f32()) {
+            Precision::F32
+        } else {
+            Precision::Mixed
+        };
         Ok(Results {
             format: "brainprior-results".into(),
             version: RESULTS_VERSION,
@@ -71,7 +82,11 @@ impl Gathered<'_> {
             training: train::histories(context, &self.trained)?,
             speeds: train::speeds(context, &self.trained),
             trade_off: if self.is_followed { trade_off::curves(context)? } else { Vec::new() },
-            layers: NetConfig { blocks: config.training.common.blocks.clone(), ..NetConfig::default() }.layer_depths(),
+            layers: NetConfig {
+                blocks: config.training.common.blocks.clone(),
+                ..NetConfig::default()
+            }
+            .layer_depths(),
             adversarial: self.pictures()?,
             settings: config.to_toml()?,
         };
@@ -80,9 +95,15 @@ impl Gathered<'_> {
 
     fn design(&self) -> Result<Design> {
         let config = &self.context.config;
-        let test = if self.measured.is_empty() { 0 } else { images::load(self.context)?.test.len() };
+        let test =
+            if self.measured.is_empty() { 0 } else { images::load(self.context)?.test.len() };
         Ok(Design {
-            conditions: config.training.conditions.iter().map(|arm| arm.name().to_owned()).collect(),
+            conditions: config
+                .training
+                .conditions
+                .iter()
+                .map(|arm| arm.name().to_owned())
+                .collect(),
             simulated: config.scans.files.is_none(),
             procedural: config.images.file.is_none(),
             test_images: config.robustness.noise_images.min(test),
@@ -93,6 +114,10 @@ impl Gathered<'_> {
     /// Pictures of the first seed of each condition.
     fn pictures(&self) -> Result<Vec<(String, Pictures)>> {
         let first = self.measured.iter().filter(|part| part.seed == 0);
-        first.map(|part| Ok((part.condition.name().to_owned(), robustness::pictures(self.context, *part)?))).collect()
+        first
+            .map(|part| {
+                Ok((part.condition.name().to_owned(), robustness::pictures(self.context, *part)?))
+            })
+            .collect()
     }
 }

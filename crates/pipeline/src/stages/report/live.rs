@@ -81,13 +81,16 @@ impl LivePage {
         };
         let measured: Vec<(Part, Record)> = match inputs.find("images") {
             Some(images) => {
-                let of = |(part, trained): &(_, _)| Some((*part, robustness::measured(context, images, *part, trained)?));
+                let of = |(part, trained): &(_, _)| {
+                    Some((*part, robustness::measured(context, images, *part, trained)?))
+                };
                 trained.iter().filter_map(of).collect()
             }
             None => Vec::new(),
         };
         let done = records.iter().chain(trained.iter().chain(&measured).map(|(_, record)| record));
-        let seconds: BTreeMap<String, f64> = done.map(|record| (record.key.task().to_owned(), record.seconds)).collect();
+        let seconds: BTreeMap<String, f64> =
+            done.map(|record| (record.key.task().to_owned(), record.seconds)).collect();
         let all = Part::all(context);
         let followed = records.iter().filter(|record| record.key.stage() == "trade-off").count();
         let (trained, measured) = (parts(&trained), parts(&measured));
@@ -115,21 +118,38 @@ fn missing(reached: Reached, all: &[Part], trained: &[Part], measured: &[Part]) 
         "This page shows the run so far and is rewritten after each stage and each network; reload it to see more.".to_owned(),
     ];
     match reached {
-        Reached::Scans => sentences.push("The response model is not fitted yet, and similarities are not computed yet.".into()),
+        Reached::Scans => sentences.push(
+            "The response model is not fitted yet, and similarities are not computed yet.".into(),
+        ),
         Reached::Response => sentences.push("Similarities are not computed yet.".into()),
         Reached::Similarity => {}
     }
     let left = |done: &[Part]| -> Vec<String> {
-        let is_done = |part: &Part| done.iter().any(|done| done.condition == part.condition && done.seed == part.seed);
-        all.iter().filter(|part| !is_done(part)).map(|part| format!("{}, seed {}", part.condition.name(), part.seed)).collect()
+        let is_done = |part: &Part| {
+            done.iter().any(|done| done.condition == part.condition && done.seed == part.seed)
+        };
+        all.iter()
+            .filter(|part| !is_done(part))
+            .map(|part| format!("{}, seed {}", part.condition.name(), part.seed))
+            .collect()
     };
     let named = |names: Vec<String>| match names.len() {
         0 => String::new(),
-        count if count > NAMED => format!(" Missing: {}; and {} more.", names[..NAMED].join("; "), count - NAMED),
+        count if count > NAMED => {
+            format!(" Missing: {}; and {} more.", names[..NAMED].join("; "), count - NAMED)
+        }
         _ => format!(" Missing: {}.", names.join("; ")),
     };
     let count = all.len();
-    sentences.push(format!("Trained: {} of {count} networks.{}", trained.len(), named(left(trained))));
-    sentences.push(format!("Evaluated under noise and attack: {} of {count} networks.{}", measured.len(), named(left(measured))));
+    sentences.push(format!(
+        "Trained: {} of {count} networks.{}",
+        trained.len(),
+        named(left(trained))
+    ));
+    sentences.push(format!(
+        "Evaluated under noise and attack: {} of {count} networks.{}",
+        measured.len(),
+        named(left(measured))
+    ));
     sentences
 }

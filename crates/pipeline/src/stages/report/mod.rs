@@ -40,14 +40,19 @@ impl Stage for Report {
 
     fn run(&self, context: &Context, inputs: &Inputs) -> Result<Outcome> {
         let root = context.run.root();
-        let parts: Vec<Part> = train::trained(context, inputs).into_iter().map(|(part, _)| part).collect();
+        let parts: Vec<Part> =
+            train::trained(context, inputs).into_iter().map(|(part, _)| part).collect();
         let gathered = Gathered {
             context,
             scans: &Measured::gather(context, Reached::Similarity)?,
             trained: parts.clone(),
             measured: parts,
             is_followed: true,
-            seconds: inputs.records.iter().map(|record| (record.key.task().to_owned(), record.seconds)).collect(),
+            seconds: inputs
+                .records
+                .iter()
+                .map(|record| (record.key.task().to_owned(), record.seconds))
+                .collect(),
             missing: Vec::new(),
         };
         let results = gathered.results()?;

@@ -3,7 +3,8 @@
 use super::super::scans::Loaded;
 use super::super::{response, scans, similarity};
 use crate::artifacts::{
-    ResponseSummary, ScanResult, ScanSimilarity, ScanSource, ScanSummary, SimilarityToOtherRepeats, TargetResult, TargetWeighting,
+    ResponseSummary, ScanResult, ScanSimilarity, ScanSource, ScanSummary, SimilarityToOtherRepeats,
+    TargetResult, TargetWeighting,
 };
 use crate::report::{self, MatrixPicture, Neural};
 use crate::run::Context;
@@ -36,8 +37,10 @@ impl Measured {
     /// Reads what the stages wrote, up to this one.
     pub(super) fn gather(context: &Context, reached: Reached) -> Result<Self> {
         let loaded = scans::load(context)?;
-        let fitted = (reached >= Reached::Response).then(|| response::summary(context)).transpose()?;
-        let compared = (reached >= Reached::Similarity).then(|| similarity::summary(context)).transpose()?;
+        let fitted =
+            (reached >= Reached::Response).then(|| response::summary(context)).transpose()?;
+        let compared =
+            (reached >= Reached::Similarity).then(|| similarity::summary(context)).transpose()?;
         let mut neural = Neural { sources: sources(context)?, ..Neural::default() };
         if let Some(ResponseSummary { scans, filters }) = &fitted {
             neural.response_epochs = response::epochs(context)?;
@@ -63,7 +66,11 @@ impl Measured {
     }
 }
 
-fn result(loaded: &Loaded, fitted: Option<&ScanSummary>, compared: Option<ScanSimilarity>) -> ScanResult {
+fn result(
+    loaded: &Loaded,
+    fitted: Option<&ScanSummary>,
+    compared: Option<ScanSimilarity>,
+) -> ScanResult {
     let scan = &loaded.scan;
     let mut result = ScanResult {
         name: scan.name().to_owned(),
@@ -81,7 +88,11 @@ fn result(loaded: &Loaded, fitted: Option<&ScanSummary>, compared: Option<ScanSi
         verdict: None,
         standardized_over: String::new(),
         similarity_to_truth: None,
-        similarity_to_other_repeats: SimilarityToOtherRepeats { single_trials: None, denoised: None, combined: None },
+        similarity_to_other_repeats: SimilarityToOtherRepeats {
+            single_trials: None,
+            denoised: None,
+            combined: None,
+        },
         similarity_weightings: Vec::new(),
     };
     if let Some(fitted) = fitted {
@@ -103,7 +114,9 @@ fn result(loaded: &Loaded, fitted: Option<&ScanSummary>, compared: Option<ScanSi
 
 /// A line for each scan, with the notes on its file.
 fn sources(context: &Context) -> Result<Vec<String>> {
-    let Some(files) = &context.config.scans.files else { return Ok(vec!["scans: simulated, with known truth".to_owned()]) };
+    let Some(files) = &context.config.scans.files else {
+        return Ok(vec!["scans: simulated, with known truth".to_owned()]);
+    };
     let read = files.iter().zip(scans::index(context)?.scans);
     let line = |(path, source): (&PathBuf, ScanSource)| {
         let remarks: String = source.remarks.iter().map(|remark| format!("; {remark}")).collect();
@@ -124,7 +137,10 @@ fn present(values: &[Option<f32>]) -> Vec<f64> {
 
 /// Recovery of gaze and gains by the model, for scans with known ground truth.
 fn recoveries(context: &Context, loaded: &[Loaded]) -> Result<Vec<(String, Recovery)>> {
-    let known = loaded.iter().enumerate().filter_map(|(index, loaded)| Some((index, &loaded.scan, loaded.truth.as_ref()?)));
+    let known = loaded
+        .iter()
+        .enumerate()
+        .filter_map(|(index, loaded)| Some((index, &loaded.scan, loaded.truth.as_ref()?)));
     let known: Vec<_> = known.collect();
     if known.is_empty() {
         return Ok(Vec::new());
@@ -132,14 +148,18 @@ fn recoveries(context: &Context, loaded: &[Loaded]) -> Result<Vec<(String, Recov
     let model = response::model(context)?;
     known
         .into_iter()
-        .map(|(index, scan, truth)| Ok((scan.name().to_owned(), model.recovery(index, scan, &truth.simulation)?)))
+        .map(|(index, scan, truth)| {
+            Ok((scan.name().to_owned(), model.recovery(index, scan, &truth.simulation)?))
+        })
         .collect()
 }
 
 /// The matrices of oracle images, all in the order from clustering of the repeat average, next to
 /// some of the images.
 fn pictures(context: &Context, loaded: &[Loaded]) -> Result<Vec<MatrixPicture>> {
-    let Some(measured) = similarity::oracle_matrix(context, "measured")? else { return Ok(Vec::new()) };
+    let Some(measured) = similarity::oracle_matrix(context, "measured")? else {
+        return Ok(Vec::new());
+    };
     let shown: Vec<StimulusSet> = loaded.iter().map(response::oracle_stimuli).collect();
     let shown = StimulusSet::union(&shown.iter().collect::<Vec<_>>())?;
     let order = report::order_by_clustering(measured.len(), |i, j| measured.get(i, j));
@@ -160,10 +180,20 @@ fn pictures(context: &Context, loaded: &[Loaded]) -> Result<Vec<MatrixPicture>> 
         let limit = sizes.get(sizes.len() * 98 / 100).copied().unwrap_or(1.0).max(1e-3);
         let image = |i: usize| {
             let place = shown.position(matrix.ids()[order[i]]).expect("an oracle image");
-            report::Thumbnail { height: shown.height(), width: shown.width(), pixels: shown.image(place) }
+            report::Thumbnail {
+                height: shown.height(),
+                width: shown.width(),
+                pixels: shown.image(place),
+            }
         };
-        let heatmap = report::heatmap(order.len(), limit, |i, j| matrix.get(order[i], order[j]), image)?;
-        let row = |i: usize| (short(&matrix.ids()[order[i]]), order.iter().map(|&j| matrix.get(order[i], j)).collect());
+        let heatmap =
+            report::heatmap(order.len(), limit, |i, j| matrix.get(order[i], order[j]), image)?;
+        let row = |i: usize| {
+            (
+                short(&matrix.ids()[order[i]]),
+                order.iter().map(|&j| matrix.get(order[i], j)).collect(),
+            )
+        };
         let shown = if order.len() <= MOST_IMAGES { 0..order.len() } else { 0..0 };
         pictures.push(MatrixPicture {
             name: title.to_owned(),

@@ -1,10 +1,13 @@
-//! The denoiser of one scan: the convolutional models, optionally mixed with linear readouts of fixed features.
+//! The denoiser of one scan: the convolutional models, optionally mixed with linear readouts of
+//! fixed features.
 
 use crate::artifacts::Shares;
 use anyhow::{Context as _, Result};
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Responses, Scan, Tier};
-use brainprior_response_model::{CrossFitted, Ensemble, Features, LinearModel, Metrics, Mixture, TrainingTrials, correlations};
+use brainprior_response_model::{
+    CrossFitted, Ensemble, Features, LinearModel, Metrics, Mixture, TrainingTrials, correlations,
+};
 use brainprior_similarity::{ErrorVariances, held_out_correlation, standardizing_weights};
 use ndarray::{Array2, Axis};
 use std::collections::BTreeSet;
@@ -33,11 +36,12 @@ pub(crate) struct Denoiser<'a> {
 }
 
 impl<'a> Denoiser<'a> {
-    /// The denoiser of scan number `index`. Mixing weights, correlations v and variances come from trials to which no
-    /// model was fitted: all trials outside the test tier if models are cross-fitted, otherwise those of the validation
-    /// tier. The variances are those of predictions at mean behavior, as used for targets, where behavioral modulation
-    /// of a trial is noise, as it is between repeats. Among mixtures of both models, the one is chosen whose
-    /// similarities of these images are closest to those of their trials, with equal weights.
+    /// The denoiser of scan number `index`. Mixing weights, correlations v and variances come from
+    /// trials to which no model was fitted: all trials outside the test tier if models are
+    /// cross-fitted, otherwise those of the validation tier. The variances are those of predictions
+    /// at mean behavior, as used for targets, where behavioral modulation of a trial is noise, as
+    /// it is between repeats. Among mixtures of both models, the one is chosen whose similarities
+    /// of these images are closest to those of their trials, with equal weights.
     pub(crate) fn new(fitted: Fitted<'a>, index: usize, scan: &'a Scan, seed: u64) -> Result<Self> {
         let (held_out, convolutional) = match fitted.crossed {
             Some(crossed) => crossed.held_out(index, scan)?,
@@ -51,7 +55,9 @@ impl<'a> Denoiser<'a> {
         let mut predicted = convolutional;
         let mut of_images = of_convolutional(fitted, index, &images)?;
         let equal = standardizing_weights(scan);
-        let correlation = |predicted: &Responses| held_out_correlation(scan, &held_out, predicted, &equal, &equal);
+        let correlation = |predicted: &Responses| {
+            held_out_correlation(scan, &held_out, predicted, &equal, &equal)
+        };
         if !fitted.convolutional {
             predicted.fill(0.0);
         }
@@ -59,7 +65,8 @@ impl<'a> Denoiser<'a> {
         match fitted.features {
             None => held_out_similarity = correlation(&of_images)?,
             Some(features) => {
-                let model = LinearModel::fit(scan, &fitted.training.trials()[index], features, seed)?;
+                let model =
+                    LinearModel::fit(scan, &fitted.training.trials()[index], features, seed)?;
                 let of_linear = model.predict_trials(scan, &held_out)?;
                 let images_of_linear = model.predict(images.ids())?;
                 let candidates = Mixture::candidates(scan, &held_out, &predicted, &of_linear);
@@ -71,20 +78,28 @@ impl<'a> Denoiser<'a> {
                         (best, held_out_similarity) = (Some((mixture, mixed)), found);
                     }
                 }
-                let (mixture, mixed) = best.context("the mixture of least error is always tried")?;
+                let (mixture, mixed) =
+                    best.context("the mixture of least error is always tried")?;
                 of_images = mixed;
                 predicted = mixture.mix(&predicted, &of_linear);
                 linear = Some((model, mixture));
             }
         }
         let v = match (fitted.crossed, &linear) {
-            (_, Some(_)) => correlations(scan, &held_out, &predicted, fitted.ensemble.varies(index)?),
+            (_, Some(_)) => {
+                correlations(scan, &held_out, &predicted, fitted.ensemble.varies(index)?)
+            }
             (Some(crossed), None) => crossed.v_a(index)?.to_vec(),
             (None, None) => fitted.ensemble.v_a(index)?.to_vec(),
         };
-        let shown = held_out.iter().map(|trial| images.position(scan.stimuli().ids()[scan.trial_image()[*trial]]));
-        let shown = shown.collect::<Option<Vec<usize>>>().context("every held-out trial shows a held-out image")?;
-        let variances = ErrorVariances::of(scan, &held_out, &of_images.values().select(Axis(0), &shown))?;
+        let shown = held_out
+            .iter()
+            .map(|trial| images.position(scan.stimuli().ids()[scan.trial_image()[*trial]]));
+        let shown = shown
+            .collect::<Option<Vec<usize>>>()
+            .context("every held-out trial shows a held-out image")?;
+        let variances =
+            ErrorVariances::of(scan, &held_out, &of_images.values().select(Axis(0), &shown))?;
         Ok(Self { fitted, index, scan, linear, v, variances, held_out_similarity })
     }
 
@@ -93,17 +108,22 @@ impl<'a> Denoiser<'a> {
         let convolutional = of_convolutional(self.fitted, self.index, images)?;
         match &self.linear {
             None => Ok(convolutional),
-            Some((linear, mixture)) => mixed(mixture, &convolutional, &linear.predict(images.ids())?),
+            Some((linear, mixture)) => {
+                mixed(mixture, &convolutional, &linear.predict(images.ids())?)
+            }
         }
     }
 
     /// Prediction performance on single trials of the test tier.
     pub(crate) fn metrics(&self, seed: u64) -> Result<Metrics> {
         let predict = |trials: &[usize]| -> brainprior_response_model::Result<Array2<f32>> {
-            let convolutional = self.fitted.ensemble.predict_trials(self.index, self.scan, trials)?;
+            let convolutional =
+                self.fitted.ensemble.predict_trials(self.index, self.scan, trials)?;
             match &self.linear {
                 None => Ok(convolutional),
-                Some((linear, mixture)) => Ok(mixture.mix(&convolutional, &linear.predict_trials(self.scan, trials)?)),
+                Some((linear, mixture)) => {
+                    Ok(mixture.mix(&convolutional, &linear.predict_trials(self.scan, trials)?))
+                }
             }
         };
         Ok(Metrics::of(self.scan, self.fitted.ensemble.varies(self.index)?, seed, &predict)?)
@@ -119,8 +139,8 @@ impl<'a> Denoiser<'a> {
         &self.variances
     }
 
-    /// Correlation of the similarities of held-out images with those of their trials, with equal weights; `None` if
-    /// there are too few images.
+    /// Correlation of the similarities of held-out images with those of their trials, with equal
+    /// weights; `None` if there are too few images.
     pub(crate) fn held_out_similarity(&self) -> Option<f64> {
         self.held_out_similarity
     }
@@ -149,5 +169,10 @@ fn of_convolutional(fitted: Fitted<'_>, index: usize, images: &StimulusSet) -> R
 /// Mixes both models' predictions of the same images.
 fn mixed(mixture: &Mixture, convolutional: &Responses, linear: &Responses) -> Result<Responses> {
     let values = mixture.mix(convolutional.values(), linear.values());
-    Ok(Responses::new(convolutional.scan(), convolutional.kind(), convolutional.ids().to_vec(), values)?)
+    Ok(Responses::new(
+        convolutional.scan(),
+        convolutional.kind(),
+        convolutional.ids().to_vec(),
+        values,
+    )?)
 }

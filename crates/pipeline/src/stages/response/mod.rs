@@ -1,5 +1,5 @@
-//! Stage `response`: fits one model to all scans, evaluates it on held-out trials, and predicts responses to every
-//! stimulus.
+//! Stage `response`: fits one model to all scans, evaluates it on held-out trials, and predicts
+//! responses to every stimulus.
 
 pub(crate) mod denoiser;
 mod observer;
@@ -14,7 +14,9 @@ use anyhow::{Context as _, Result};
 use brainprior_artifact::{hash, json, replace};
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Responses, Scan, Tier};
-use brainprior_response_model::{CrossFitted, Ensemble, Features, FitOptions, ResponseModel, TrainingTrials, fit};
+use brainprior_response_model::{
+    CrossFitted, Ensemble, Features, FitOptions, ResponseModel, TrainingTrials, fit,
+};
 use denoiser::{Denoiser, Fitted};
 use ndarray::Axis;
 use observer::{Curves, FitProgress};
@@ -92,8 +94,12 @@ fn fit_and_predict(context: &Context, seed: u64, folder: &Path) -> Result<Vec<St
         None => None,
         Some(folds) => {
             let mut observer = |event| progress.observe(&event);
-            let options =
-                FitOptions { device: context.device.clone(), seed, checkpoint: Some(folder), observer: Some(&mut observer) };
+            let options = FitOptions {
+                device: context.device.clone(),
+                seed,
+                checkpoint: Some(folder),
+                observer: Some(&mut observer),
+            };
             let crossed = CrossFitted::fit(&scans, &config.response, folds, options)?;
             progress.check()?;
             Some(crossed)
@@ -119,15 +125,29 @@ fn fit_and_predict(context: &Context, seed: u64, folder: &Path) -> Result<Vec<St
         outputs.extend([target_file(index), oracle_file(index)]);
         let metrics = denoiser.metrics(seed)?;
         let table = format!("neurons-{index}.csv");
-        replace::bytes(&folder.join(&table), summary::neuron_table(loaded, denoiser.v(), &metrics)?.as_bytes())?;
+        replace::bytes(
+            &folder.join(&table),
+            summary::neuron_table(loaded, denoiser.v(), &metrics)?.as_bytes(),
+        )?;
         outputs.push(table);
         let positions = ensemble.models()[0].positions(index)?;
-        summaries.push(summary::of_scan(loaded, training.left_out()[index], &denoiser, &metrics, &oracle, &positions));
+        summaries.push(summary::of_scan(
+            loaded,
+            training.left_out()[index],
+            &denoiser,
+            &metrics,
+            &oracle,
+            &positions,
+        ));
     }
     let filters = ensemble.models()[0].filters()?;
     let mut pictures: Vec<Vec<Vec<f32>>> = Vec::new();
     for plane in filters.axis_iter(Axis(1)) {
-        pictures.extend(plane.outer_iter().map(|filter| filter.rows().into_iter().map(|row| row.to_vec()).collect()));
+        pictures.extend(
+            plane
+                .outer_iter()
+                .map(|filter| filter.rows().into_iter().map(|row| row.to_vec()).collect()),
+        );
     }
     json::write(&folder.join(SUMMARY), &ResponseSummary { scans: summaries, filters: pictures })?;
     for checkpoint in checkpoints(folder)? {
@@ -147,7 +167,11 @@ fn fixed_features(context: &Context, scans: &[&Scan]) -> Result<Option<Features>
         Some(file) => Ok(Some(features::maps(file, layer, "prediction.layers", &stimuli)?)),
         None => Ok(None),
     };
-    let maps = config.layers.iter().filter_map(|layer| of_layer(layer).transpose()).collect::<Result<Vec<_>>>()?;
+    let maps = config
+        .layers
+        .iter()
+        .filter_map(|layer| of_layer(layer).transpose())
+        .collect::<Result<Vec<_>>>()?;
     Ok(Some(Features::of(&stimuli, &maps)?))
 }
 
@@ -161,9 +185,12 @@ fn config_file(model: &str) -> String {
 }
 
 fn checkpoints(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder).with_context(|| format!("could not list {}", folder.display()))?;
+    let entries = std::fs::read_dir(folder)
+        .with_context(|| format!("could not list {}", folder.display()))?;
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    Ok(paths.filter(|path| path.extension().is_some_and(|extension| extension == "checkpoint")).collect())
+    Ok(paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "checkpoint"))
+        .collect())
 }
 
 fn target_file(index: usize) -> String {
@@ -184,7 +211,8 @@ pub(crate) fn target_stimuli(loaded: &[Loaded]) -> Result<StimulusSet> {
             for (image, tier) in scan.trial_image().iter().zip(scan.tiers()) {
                 shown[*image] |= *tier != Tier::Test;
             }
-            scan.stimuli().subset(&(0..shown.len()).filter(|index| shown[*index]).collect::<Vec<_>>())
+            scan.stimuli()
+                .subset(&(0..shown.len()).filter(|index| shown[*index]).collect::<Vec<_>>())
         })
         .collect();
     Ok(StimulusSet::union(&sets.iter().collect::<Vec<_>>())?)
@@ -215,5 +243,9 @@ pub(crate) fn epochs(context: &Context) -> Result<BTreeMap<String, Vec<ResponseE
 pub(crate) fn predictions(context: &Context, scans: usize) -> Result<Vec<Predicted>> {
     let folder = context.run.folder("response");
     let read = |file: String| Responses::read(&folder.join(file));
-    (0..scans).map(|index| Ok(Predicted { target: read(target_file(index))?, oracle: read(oracle_file(index))? })).collect()
+    (0..scans)
+        .map(|index| {
+            Ok(Predicted { target: read(target_file(index))?, oracle: read(oracle_file(index))? })
+        })
+        .collect()
 }

@@ -71,18 +71,25 @@ impl<'a> FitProgress<'a> {
                 self.bar.set((epoch * total + done) as u64, (most * total) as u64, &self.message);
             }
             FitEvent::Epoch { epoch, train_loss, validation_correlation, .. } => {
-                let point =
-                    ResponseEpoch { epoch: epoch + 1, loss: *train_loss, validation_correlation: *validation_correlation };
+                let point = ResponseEpoch {
+                    epoch: epoch + 1,
+                    loss: *train_loss,
+                    validation_correlation: *validation_correlation,
+                };
                 self.curves.entry(self.fit.clone()).or_default().insert(epoch + 1, point);
                 self.unwritten = self.unwritten.take().or(self.write().err());
-                self.message = format!("{}, epoch {}, validation correlation {validation_correlation:.3}", self.fit, epoch + 1);
+                self.message = format!(
+                    "{}, epoch {}, validation correlation {validation_correlation:.3}",
+                    self.fit,
+                    epoch + 1
+                );
             }
-            FitEvent::WithoutModulator { scan } => {
-                progress.line(&format!("    {scan}: no behavior data, so its rates have no gain modulation"))
-            }
-            FitEvent::WithoutShifter { scan } => {
-                progress.line(&format!("    {scan}: no pupil center, so its receptive fields do not shift"))
-            }
+            FitEvent::WithoutModulator { scan } => progress.line(&format!(
+                "    {scan}: no behavior data, so its rates have no gain modulation"
+            )),
+            FitEvent::WithoutShifter { scan } => progress.line(&format!(
+                "    {scan}: no pupil center, so its receptive fields do not shift"
+            )),
             FitEvent::LeftOut { scan, trials } => {
                 let why = "are left out, since their images are validation images of another scan";
                 progress.line(&format!("    {scan}: {trials} trials of the training tier {why}"));
@@ -90,9 +97,8 @@ impl<'a> FitProgress<'a> {
             FitEvent::NeverVarying { scan, neurons } => {
                 progress.line(&format!("    {scan}: {neurons} neurons are constant over the training trials and are left out"));
             }
-            FitEvent::Resumed { epochs } => {
-                progress.line(&format!("    response model, {}: resuming after epoch {epochs}", self.fit))
-            }
+            FitEvent::Resumed { epochs } => progress
+                .line(&format!("    response model, {}: resuming after epoch {epochs}", self.fit)),
             _ => {}
         }
     }

@@ -1,14 +1,17 @@
 //! The summary of a scan's model for later stages and the report.
 
 use super::denoiser::Denoiser;
-use crate::artifacts::{Estimate, ExampleNeuron, NeuronCorrelations, ReceptiveFields, ScanSummary, Variances};
+use crate::artifacts::{
+    Estimate, ExampleNeuron, NeuronCorrelations, ReceptiveFields, ScanSummary, Variances,
+};
 use crate::stages::scans::Loaded;
 use anyhow::Result;
 use brainprior_recording::Responses;
 use brainprior_response_model::{Interval, Metrics};
 use std::fmt::Write;
 
-/// The summary of one scan; `predicted` holds the oracle images, and `left_out` trials were not used for training.
+/// The summary of one scan; `predicted` holds the oracle images, and `left_out` trials were not
+/// used for training.
 pub(super) fn of_scan(
     loaded: &Loaded,
     left_out: usize,
@@ -19,10 +22,16 @@ pub(super) fn of_scan(
 ) -> ScanSummary {
     let name = loaded.scan.name().to_owned();
     let (oracle, test) = (&metrics.oracle, &metrics.single_trial);
-    let kept: Vec<usize> = (0..oracle.len()).filter(|neuron| oracle[*neuron].is_some() && test[*neuron].is_some()).collect();
-    let at =
-        |values: &[Option<f32>]| kept.iter().map(|neuron| f64::from(values[*neuron].unwrap_or_default())).collect::<Vec<f64>>();
-    // The neurons at the 95th, 75th and 50th percentile of test correlation represent the population.
+    let kept: Vec<usize> = (0..oracle.len())
+        .filter(|neuron| oracle[*neuron].is_some() && test[*neuron].is_some())
+        .collect();
+    let at = |values: &[Option<f32>]| {
+        kept.iter()
+            .map(|neuron| f64::from(values[*neuron].unwrap_or_default()))
+            .collect::<Vec<f64>>()
+    };
+    // The neurons at the 95th, 75th and 50th percentile of test correlation represent the
+    // population.
     let mut ranked = kept.clone();
     ranked.sort_by(|a, b| test[*b].unwrap_or_default().total_cmp(&test[*a].unwrap_or_default()));
     let measured = loaded.scan.repeat_means();
@@ -31,16 +40,27 @@ pub(super) fn of_scan(
         .filter_map(|quantile| ranked.get((quantile * ranked.len() as f64) as usize).copied())
         .map(|neuron| {
             let column = |responses: &Responses| {
-                responses.values().column(neuron).iter().map(|value| f64::from(*value)).collect::<Vec<f64>>()
+                responses
+                    .values()
+                    .column(neuron)
+                    .iter()
+                    .map(|value| f64::from(*value))
+                    .collect::<Vec<f64>>()
             };
-            let points: Vec<(f64, f64)> = column(predicted).into_iter().zip(column(&measured)).collect();
+            let points: Vec<(f64, f64)> =
+                column(predicted).into_iter().zip(column(&measured)).collect();
             let correlation = f64::from(metrics.to_average[neuron].unwrap_or_default());
             ExampleNeuron { scan: name.clone(), neuron, correlation, points }
         })
         .collect();
     let estimate = |interval: Option<Interval>, values: &[Option<f32>]| {
         let neurons = values.iter().flatten().count();
-        interval.map(|interval| Estimate { value: interval.value, low: interval.low, high: interval.high, neurons })
+        interval.map(|interval| Estimate {
+            value: interval.value,
+            low: interval.low,
+            high: interval.high,
+            neurons,
+        })
     };
     let stimuli = loaded.scan.stimuli();
     let fields = ReceptiveFields {
@@ -78,7 +98,11 @@ pub(super) fn of_scan(
 }
 
 /// A CSV table with one line per neuron.
-pub(super) fn neuron_table(loaded: &Loaded, v: &[Option<f32>], metrics: &Metrics) -> Result<String> {
+pub(super) fn neuron_table(
+    loaded: &Loaded,
+    v: &[Option<f32>],
+    metrics: &Metrics,
+) -> Result<String> {
     let mut text = String::from(
         "unit_id,w,v,oracle_jackknife,oracle_conservative,explainable_variance,test_correlation,correlation_to_average,feve\n",
     );

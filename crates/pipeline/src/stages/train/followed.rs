@@ -31,8 +31,8 @@ impl Followed {
         self.unwritten = self.unwritten.take().or(written.err());
     }
 
-    /// Writes all epochs of a finished training and returns their number. If the training was killed
-    /// between a checkpoint and its report, that epoch was not added before.
+    /// Writes all epochs of a finished training and returns their number. If the training was
+    /// killed between a checkpoint and its report, that epoch was not added before.
     pub(super) fn finish(mut self, reports: &[EpochReport]) -> Result<usize> {
         self.unwritten.take().map_or(Ok(()), Err)?;
         self.history = reports.iter().map(of).collect();
@@ -70,7 +70,8 @@ fn step(epoch: &TrainingEpoch) -> Step {
         ("similarity/loss", epoch.similarity_loss),
         ("similarity/correlation_with_target", epoch.pair_correlation),
     ];
-    let mut scalars: Vec<(String, f64)> = known.into_iter().filter_map(|(tag, value)| Some((tag.to_owned(), value?))).collect();
+    let mut scalars: Vec<(String, f64)> =
+        known.into_iter().filter_map(|(tag, value)| Some((tag.to_owned(), value?))).collect();
     // Without a target no layer is weighted.
     if epoch.similarity_loss.is_some() {
         let layers = epoch.gamma.iter().enumerate();
@@ -113,8 +114,8 @@ mod tests {
         reports.iter().for_each(|report| followed.add(report));
         assert_eq!(followed.finish(&reports).unwrap(), 4);
         assert_eq!(files(whole.path()).len(), 2);
-        // Reported up to `killed`; resumed one epoch earlier, there, or one later, so that the last epoch
-        // was not reported.
+        // Reported up to `killed`; resumed one epoch earlier, there, or one later, so that the last
+        // epoch was not reported.
         for killed in 1..4 {
             for resumed in killed - 1..=killed + 1 {
                 let cut = folder();
@@ -123,7 +124,10 @@ mod tests {
                 let mut followed = Followed::in_folder(cut.path());
                 reports.iter().skip(resumed).for_each(|report| followed.add(report));
                 followed.finish(&reports).unwrap();
-                assert!(files(cut.path()) == files(whole.path()), "killed after {killed}, resumed after {resumed}");
+                assert!(
+                    files(cut.path()) == files(whole.path()),
+                    "killed after {killed}, resumed after {resumed}"
+                );
             }
         }
     }
@@ -133,6 +137,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut followed = Followed::in_folder(&folder.path().join("gone"));
         followed.add(&report(0));
-        assert!(format!("{:#}", followed.finish(&[report(0)]).unwrap_err()).contains("history.json"));
+        assert!(
+            format!("{:#}", followed.finish(&[report(0)]).unwrap_err()).contains("history.json")
+        );
     }
 }

@@ -12,18 +12,25 @@ use serde::Serialize;
 pub(super) fn key(context: &Context, inputs: &Inputs, part: Part) -> Result<Key> {
     let settings = Settings::of(part.condition);
     let seed = part.seed_of_training(context);
-    let key = Key::new(&part.task("train"), settings, seed).on(&context.device).in_precision(part.condition.training().precision);
+    let key = Key::new(&part.task("train"), settings, seed)
+        .on(&context.device)
+        .in_precision(part.condition.training().precision);
     let mut key = key.after(inputs.of("images")?);
     if let Some(target) = part.condition.target().matrix() {
         let file = similarity::file_of(target);
-        let hash = inputs.of("similarity")?.outputs.get(&file).with_context(|| format!("stage `similarity` wrote no {file}"))?;
+        let hash = inputs
+            .of("similarity")?
+            .outputs
+            .get(&file)
+            .with_context(|| format!("stage `similarity` wrote no {file}"))?;
         let place = context.run.folder("similarity").join(&file);
         key = key.input("target", hash).lies_at("target", &place).after(inputs.of("scans")?);
     }
     Ok(key)
 }
 
-/// Settings on which a network depends, besides its inputs; other parts of the grid do not affect it.
+/// Settings on which a network depends, besides its inputs; other parts of the grid do not affect
+/// it.
 #[derive(Serialize)]
 struct Settings<'a> {
     target: &'static str,

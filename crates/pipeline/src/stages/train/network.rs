@@ -9,7 +9,9 @@ use crate::run::Context;
 use crate::stages::{images, scans, similarity};
 use anyhow::Result;
 use brainprior_artifact::json;
-use brainprior_classifier::{self as classifier, Split, TrainConfig, TrainEvent, TrainOptions, train};
+use brainprior_classifier::{
+    self as classifier, Split, TrainConfig, TrainEvent, TrainOptions, train,
+};
 use brainprior_images::LabeledImages;
 use brainprior_recording::median;
 use std::path::Path;
@@ -24,7 +26,12 @@ fn labels(images: &LabeledImages, training: &TrainConfig, seed: u64) -> Result<c
 }
 
 /// The target of a part.
-fn target(context: &Context, part: Part, train: &LabeledImages, seed: u64) -> Result<classifier::Target> {
+fn target(
+    context: &Context,
+    part: Part,
+    train: &LabeledImages,
+    seed: u64,
+) -> Result<classifier::Target> {
     let target = match part.condition.target() {
         Target::None => return Ok(classifier::Target::None),
         Target::Labels => return labels(train, part.condition.training(), seed),
@@ -36,7 +43,8 @@ fn target(context: &Context, part: Part, train: &LabeledImages, seed: u64) -> Re
     Ok(classifier::Target::Similarity { stimuli, matrix })
 }
 
-/// The settings of a part's training, with alpha computed from its force if given, and the strength of its target.
+/// The settings of a part's training, with alpha computed from its force if given, and the strength
+/// of its target.
 fn pulled(part: Part, target: &classifier::Target) -> Result<(TrainConfig, Option<Pull>)> {
     let settings = part.condition.training().clone();
     let (config, set) = match part.condition.force() {
@@ -47,8 +55,14 @@ fn pulled(part: Part, target: &classifier::Target) -> Result<(TrainConfig, Optio
     Ok((config, pull))
 }
 
-/// Trains into `folder`, which may hold the state of an interrupted training. Returns the files written.
-pub(super) fn train_one(context: &Context, part: Part, seed: u64, folder: &Path) -> Result<Vec<String>> {
+/// Trains into `folder`, which may hold the state of an interrupted training. Returns the files
+/// written.
+pub(super) fn train_one(
+    context: &Context,
+    part: Part,
+    seed: u64,
+    folder: &Path,
+) -> Result<Vec<String>> {
     let data = images::load(context)?;
     let target = target(context, part, &data.train, seed)?;
     let (config, pull) = pulled(part, &target)?;
@@ -59,8 +73,10 @@ pub(super) fn train_one(context: &Context, part: Part, seed: u64, folder: &Path)
     let mut observer = |event| match event {
         TrainEvent::Step { done, total, loss, similarity_loss, images_per_second, .. } => {
             speeds.push(images_per_second);
-            let similarity = similarity_loss.map_or(String::new(), |loss| format!(", similarity {loss:.3}"));
-            let text = format!("loss {loss:.3}{similarity}, {images_per_second:.0} images/s{message}");
+            let similarity =
+                similarity_loss.map_or(String::new(), |loss| format!(", similarity {loss:.3}"));
+            let text =
+                format!("loss {loss:.3}{similarity}, {images_per_second:.0} images/s{message}");
             bar.set(done as u64, total as u64, &text);
         }
         TrainEvent::Epoch(epoch) => {
@@ -73,12 +89,14 @@ pub(super) fn train_one(context: &Context, part: Part, seed: u64, folder: &Path)
             message = format!("; validation {:.1}%{pairs}", 100.0 * epoch.validation_accuracy);
         }
     };
-    let options = TrainOptions { device: context.device.clone(), seed, observer: Some(&mut observer) };
+    let options =
+        TrainOptions { device: context.device.clone(), seed, observer: Some(&mut observer) };
     let trained = train(&data.train, &target, &config, folder, options)?;
     drop(bar);
     let epochs = followed.finish(&trained.epochs)?;
     json::write(&folder.join(PULL), &pull)?;
-    // A training that was killed after its last epoch makes no step when it resumes, and its speed stays unknown.
+    // A training that was killed after its last epoch makes no step when it resumes, and its speed
+    // stays unknown.
     json::write(&folder.join(SPEED), &median(&speeds))?;
     let mut outputs = [BEST, LAST, HISTORY, PULL].map(str::to_owned).to_vec();
     if config.snapshots {
@@ -96,13 +114,18 @@ mod tests {
         // Images distinguishable by their brightness, which is their index.
         let pixels = (0..40u8).flat_map(|image| [image; 64]).collect();
         let names = vec!["even".into(), "odd".into()];
-        let images = LabeledImages::new(1, 8, 8, pixels, (0..40).map(|image| image % 2).collect(), names).unwrap();
+        let images =
+            LabeledImages::new(1, 8, 8, pixels, (0..40).map(|image| image % 2).collect(), names)
+                .unwrap();
         let training = TrainConfig { validation_fraction: 0.25, ..TrainConfig::default() };
         let split = Split::new(images.len(), &training, 7).unwrap();
-        let classifier::Target::Similarity { stimuli, .. } = labels(&images, &training, 7).unwrap() else {
+        let classifier::Target::Similarity { stimuli, .. } = labels(&images, &training, 7).unwrap()
+        else {
             panic!("labels have similarities")
         };
-        let known: Vec<usize> = (0..stimuli.len()).map(|image| (255.0 * stimuli.image(image)[0]).round() as usize).collect();
+        let known: Vec<usize> = (0..stimuli.len())
+            .map(|image| (255.0 * stimuli.image(image)[0]).round() as usize)
+            .collect();
         assert_eq!((known.len(), split.held_back().len()), (30, 10));
         assert!(split.held_back().iter().all(|image| !known.contains(image)), "{known:?}");
     }

@@ -9,7 +9,11 @@ use brainprior_artifact::FileError;
 
 /// Reads the distinct images. `wanted` is the number of images of the responses, if their axes
 /// state it, and the number of neurons.
-pub(super) fn read(layout: &Layout, wanted: Option<(usize, usize)>, account: &mut Account) -> Result<Images> {
+pub(super) fn read(
+    layout: &Layout,
+    wanted: Option<(usize, usize)>,
+    account: &mut Account,
+) -> Result<Images> {
     let path = layout.beside(&layout.images.file);
     let (asked, settings) = (layout.asked(), layout.images.settings());
     std::fs::metadata(&path).map_err(FileError::refused(&path, "read"))?;
@@ -36,7 +40,9 @@ pub(super) fn read(layout: &Layout, wanted: Option<(usize, usize)>, account: &mu
             true => "the axis named neuron has that size: correct responses.axes in the layout",
             false => "save the responses and the images for the same images, in the same order",
         };
-        return Err(FileError::mismatch(&path, "images", expected, count.to_string(), advice).into());
+        return Err(
+            FileError::mismatch(&path, "images", expected, count.to_string(), advice).into()
+        );
     }
     let gray = stored.into_gray(asked, &path, settings.luma, account)?;
     gray.into_size(asked, &path, settings.size, account)?.distinct(layout.first_image, account)

@@ -142,7 +142,8 @@ enum List {
 const LARGEST_FIRST: usize = u32::MAX as usize;
 
 /// The ways to assign tiers, for messages.
-const WAYS: &str = "one way to divide the images: all, a file, counts, or lists of train, validation and test";
+const WAYS: &str =
+    "one way to divide the images: all, a file, counts, or lists of train, validation and test";
 
 impl Images {
     pub(super) fn settings(&self) -> ImageSettings {
@@ -152,17 +153,29 @@ impl Images {
 }
 
 impl<'de> Deserialize<'de> for Tiers {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+    fn deserialize<D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> std::result::Result<Self, D::Error> {
         use serde::de::Error;
         let keys = TierKeys::deserialize(deserializer)?;
-        let listed = [(Tier::Train, keys.train), (Tier::Validation, keys.validation), (Tier::Test, keys.test)];
+        let listed = [
+            (Tier::Train, keys.train),
+            (Tier::Validation, keys.validation),
+            (Tier::Test, keys.test),
+        ];
         if keys.array.is_some() && keys.file.is_none() {
-            return Err(D::Error::custom("an array without a file: expected the file that contains it"));
+            return Err(D::Error::custom(
+                "an array without a file: expected the file that contains it",
+            ));
         }
         let has_lists = listed.iter().any(|(_, list)| list.is_some());
         match (keys.all, keys.file, keys.counts, has_lists) {
             (Some(name), None, None, false) => {
-                let unknown = || D::Error::custom(format!("all = {name:?}: expected \"train\", \"validation\" or \"test\""));
+                let unknown = || {
+                    D::Error::custom(format!(
+                        "all = {name:?}: expected \"train\", \"validation\" or \"test\""
+                    ))
+                };
                 Tier::from_name(&name).map(Self::All).ok_or_else(unknown)
             }
             (None, Some(file), None, false) => Ok(Self::Column { file, array: keys.array }),
@@ -184,7 +197,9 @@ impl<'de> Deserialize<'de> for Tiers {
                 match others[..] {
                     [] => Ok(Self::Lists { of, others: None }),
                     [tier] => Ok(Self::Lists { of, others: Some(tier) }),
-                    _ => Err(D::Error::custom("several tiers with \"others\": expected at most one")),
+                    _ => {
+                        Err(D::Error::custom("several tiers with \"others\": expected at most one"))
+                    }
                 }
             }
             (None, None, None, false) => Err(D::Error::custom(format!("none: expected {WAYS}"))),
@@ -203,10 +218,16 @@ impl Layout {
         let text = std::fs::read_to_string(path).map_err(|error| {
             let is_other = matches!(error.kind(), ErrorKind::IsADirectory | ErrorKind::InvalidData);
             let refused = FileError::refused(path, "read a layout")(error);
-            if is_other { refused.advise("give a layout, a TOML file as in data-specs/layout.toml") } else { refused }
+            if is_other {
+                refused.advise("give a layout, a TOML file as in data-specs/layout.toml")
+            } else {
+                refused
+            }
         })?;
         let content: Content = toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(1, |span| 1 + text.bytes().take(span.start).filter(|byte| *byte == b'\n').count());
+            let line = error.span().map_or(1, |span| {
+                1 + text.bytes().take(span.start).filter(|byte| *byte == b'\n').count()
+            });
             let (expected, found) = told(error.message());
             FileError::mismatch(
                 path,
@@ -216,11 +237,25 @@ impl Layout {
                 "data-specs/layout.toml lists the keys of a layout",
             )
         })?;
-        let Content { responses, images, trials, tiers, behavior, pupil_center, area, first_image } = content;
-        let layout = Self { path: path.to_owned(), responses, images, trials, tiers, behavior, pupil_center, area, first_image };
+        let Content { responses, images, trials, tiers, behavior, pupil_center, area, first_image } =
+            content;
+        let layout = Self {
+            path: path.to_owned(),
+            responses,
+            images,
+            trials,
+            tiers,
+            behavior,
+            pupil_center,
+            area,
+            first_image,
+        };
         if layout.first_image > LARGEST_FIRST {
-            let (expected, found) = (format!("0 to {LARGEST_FIRST}"), layout.first_image.to_string());
-            return Err(layout.mismatch("first_image", expected, found, "give the number of the first image").into());
+            let (expected, found) =
+                (format!("0 to {LARGEST_FIRST}"), layout.first_image.to_string());
+            return Err(layout
+                .mismatch("first_image", expected, found, "give the number of the first image")
+                .into());
         }
         layout.check_axes()?;
         layout.check_signals("behavior", layout.behavior.as_ref())?;
@@ -257,19 +292,36 @@ impl Layout {
         let axes = &self.responses.axes;
         let has = |axis| axes.contains(&axis);
         let ways = "neuron and image, with or without repeat; or neuron and trial";
-        let fits = has(Neuron) && (has(Image) && !has(Trial) || has(Trial) && !has(Image) && !has(Repeat));
+        let fits =
+            has(Neuron) && (has(Image) && !has(Trial) || has(Trial) && !has(Image) && !has(Repeat));
         let twice = axes.iter().enumerate().any(|(place, axis)| axes[..place].contains(axis));
         if !fits || twice {
-            return Err(self.mismatch("responses.axes", ways, format!("{axes:?}").to_lowercase(), "use each axis once").into());
+            return Err(self
+                .mismatch(
+                    "responses.axes",
+                    ways,
+                    format!("{axes:?}").to_lowercase(),
+                    "use each axis once",
+                )
+                .into());
         }
         match (&self.trials, has(Trial)) {
             (None, true) => {
                 let advice = "add [trials] with a file that has an image number per trial";
-                Err(self.mismatch("trials", "the image number of each trial", "none", advice).into())
+                Err(self
+                    .mismatch("trials", "the image number of each trial", "none", advice)
+                    .into())
             }
             (Some(_), false) => {
                 let advice = "remove [trials], or name the axis trial";
-                Err(self.mismatch("trials", "none, since responses have an axis of images", "a file", advice).into())
+                Err(self
+                    .mismatch(
+                        "trials",
+                        "none, since responses have an axis of images",
+                        "a file",
+                        advice,
+                    )
+                    .into())
             }
             _ => Ok(()),
         }
@@ -290,6 +342,8 @@ impl Layout {
         }
         let expected = format!("{wanted:?} in any order, like the responses").to_lowercase();
         let advice = "use each axis once; a signal is a quantity such as pupil size";
-        Err(self.mismatch(&format!("{key}.axes"), expected, format!("{axes:?}").to_lowercase(), advice).into())
+        Err(self
+            .mismatch(&format!("{key}.axes"), expected, format!("{axes:?}").to_lowercase(), advice)
+            .into())
     }
 }

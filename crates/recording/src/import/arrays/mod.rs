@@ -37,8 +37,10 @@ pub fn arrays(layout: &Path) -> Result<Imported> {
     let count = images.distinct.len();
     if let Some(trial) = trials.image.iter().position(|image| *image >= count) {
         let first = layout.first_image;
-        let (expected, found) =
-            (format!("an image number from {first} to {}, for {count} images", count + first - 1), trials.image[trial] + first);
+        let (expected, found) = (
+            format!("an image number from {first} to {}, for {count} images", count + first - 1),
+            trials.image[trial] + first,
+        );
         let advice = "correct it, or set first_image to the number of the first image";
         let found = format!("{found} in trial {}", trials.place[trial]);
         return Err(layout.mismatch("trials", expected, found, advice).into());
@@ -48,7 +50,12 @@ pub fn arrays(layout: &Path) -> Result<Imported> {
     let neurons = trials.responses.ncols();
     let unnamed = Neurons::unnamed(neurons);
     let neurons = match &layout.area {
-        Some(area) => Neurons::new(unnamed.unit_ids().to_vec(), vec![area.clone(); neurons], unnamed.layer().to_vec(), None)?,
+        Some(area) => Neurons::new(
+            unnamed.unit_ids().to_vec(),
+            vec![area.clone(); neurons],
+            unnamed.layer().to_vec(),
+            None,
+        )?,
         None => unnamed,
     };
     let scan = Scan::new(ScanParts {

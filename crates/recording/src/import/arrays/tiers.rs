@@ -7,7 +7,12 @@ use crate::import::{Account, draw};
 use crate::{Result, Tier};
 use std::path::Path;
 
-pub(super) fn of_trials(layout: &Layout, trials: &Trials, images: usize, account: &mut Account) -> Result<Vec<Tier>> {
+pub(super) fn of_trials(
+    layout: &Layout,
+    trials: &Trials,
+    images: usize,
+    account: &mut Account,
+) -> Result<Vec<Tier>> {
     let tiers: Vec<Tier> = match &layout.tiers {
         Tiers::All(tier) => vec![*tier; trials.image.len()],
         Tiers::Column { file, array } => of_column(layout, file, array.as_deref(), trials, images)?,
@@ -15,7 +20,11 @@ pub(super) fn of_trials(layout: &Layout, trials: &Trials, images: usize, account
             let mut shown = vec![0usize; images];
             trials.image.iter().for_each(|image| shown[*image] += 1);
             let of_image = draw::draw(layout.asked(), *counts, &shown, account)?;
-            trials.image.iter().map(|image| of_image[*image].expect("an image with a trial")).collect()
+            trials
+                .image
+                .iter()
+                .map(|image| of_image[*image].expect("an image with a trial"))
+                .collect()
         }
         Tiers::Lists { of, others } => {
             let of_image = listed(layout, of, *others, images)?;
@@ -35,7 +44,14 @@ pub(super) fn of_trials(layout: &Layout, trials: &Trials, images: usize, account
         }
     };
     let counts = [Tier::Train, Tier::Validation, Tier::Test].map(|tier| {
-        let of_tier = || trials.image.iter().zip(&tiers).filter(|(_, found)| **found == tier).map(|(image, _)| *image);
+        let of_tier = || {
+            trials
+                .image
+                .iter()
+                .zip(&tiers)
+                .filter(|(_, found)| **found == tier)
+                .map(|(image, _)| *image)
+        };
         let distinct: std::collections::HashSet<usize> = of_tier().collect();
         format!("{tier} {} trials of {} images", of_tier().count(), distinct.len())
     });
@@ -43,7 +59,13 @@ pub(super) fn of_trials(layout: &Layout, trials: &Trials, images: usize, account
     Ok(tiers)
 }
 
-fn of_column(layout: &Layout, file: &Path, array: Option<&str>, trials: &Trials, images: usize) -> Result<Vec<Tier>> {
+fn of_column(
+    layout: &Layout,
+    file: &Path,
+    array: Option<&str>,
+    trials: &Trials,
+    images: usize,
+) -> Result<Vec<Tier>> {
     let source = source::read(&layout.beside(file), array)?;
     let Data::Texts(names) = &source.data else {
         let advice = "write train, validation or test for each image";
@@ -51,7 +73,11 @@ fn of_column(layout: &Layout, file: &Path, array: Option<&str>, trials: &Trials,
     };
     let of_row = |(row, name): (usize, &String)| {
         Tier::from_name(name).ok_or_else(|| {
-            source.mismatch("train, validation or test", format!("{name:?} in row {row}"), "rename it, or leave that row out")
+            source.mismatch(
+                "train, validation or test",
+                format!("{name:?} in row {row}"),
+                "rename it, or leave that row out",
+            )
         })
     };
     let tiers = names.iter().enumerate().map(of_row).collect::<std::result::Result<Vec<_>, _>>()?;
@@ -65,15 +91,24 @@ fn of_column(layout: &Layout, file: &Path, array: Option<&str>, trials: &Trials,
         (true, true) if of_images() == of_places() => Ok(of_images()),
         (true, true) => {
             let found = format!("{images}, which could be names of images or of trials");
-            Err(source.mismatch(expected, found, "list the images of each tier in the layout instead").into())
+            Err(source
+                .mismatch(expected, found, "list the images of each tier in the layout instead")
+                .into())
         }
         (true, false) => Ok(of_images()),
         (false, true) => Ok(of_places()),
-        (false, false) => Err(source.mismatch(expected, names.len().to_string(), "save one row for each").into()),
+        (false, false) => {
+            Err(source.mismatch(expected, names.len().to_string(), "save one row for each").into())
+        }
     }
 }
 
-fn listed(layout: &Layout, of: &[(Tier, Vec<usize>)], others: Option<Tier>, images: usize) -> Result<Vec<Option<Tier>>> {
+fn listed(
+    layout: &Layout,
+    of: &[(Tier, Vec<usize>)],
+    others: Option<Tier>,
+    images: usize,
+) -> Result<Vec<Option<Tier>>> {
     let mut of_image: Vec<Option<Tier>> = vec![None; images];
     let first = layout.first_image;
     for (tier, numbers) in of {
@@ -86,7 +121,9 @@ fn listed(layout: &Layout, of: &[(Tier, Vec<usize>)], others: Option<Tier>, imag
             };
             if let Some(known) = of_image[place].replace(*tier) {
                 let found = format!("image {number} in {known} and in {tier}");
-                return Err(layout.mismatch(&key, "each image once", found, "keep it in one of them").into());
+                return Err(layout
+                    .mismatch(&key, "each image once", found, "keep it in one of them")
+                    .into());
             }
         }
     }

@@ -3,17 +3,27 @@
 /// Splits a message of serde or of the parser into what was expected and what was found.
 pub(super) fn told(message: &str) -> (String, String) {
     let message = message.replace('\n', ", ");
-    let expected_of =
-        |rest: &str| rest.split_once(", expected ").map(|(found, expected)| (found.to_owned(), expected.to_owned()));
+    let expected_of = |rest: &str| {
+        rest.split_once(", expected ")
+            .map(|(found, expected)| (found.to_owned(), expected.to_owned()))
+    };
     if let Some((found, expected)) = message.strip_prefix("unknown field ").and_then(expected_of) {
-        return (format!("one of the keys {}", names(&expected)), format!("the key {}", bare(&found)));
+        return (
+            format!("one of the keys {}", names(&expected)),
+            format!("the key {}", bare(&found)),
+        );
     }
     if let Some(key) = message.strip_prefix("missing field ").map(bare) {
         let section = ["responses", "images", "tiers"].contains(&key.as_str());
-        let expected = if section { format!("a section [{key}]") } else { format!("the key {key} in this section") };
+        let expected = if section {
+            format!("a section [{key}]")
+        } else {
+            format!("the key {key} in this section")
+        };
         return (expected, "none".to_owned());
     }
-    if let Some((found, expected)) = message.strip_prefix("unknown variant ").and_then(expected_of) {
+    if let Some((found, expected)) = message.strip_prefix("unknown variant ").and_then(expected_of)
+    {
         return (names(&expected), format!("\"{}\"", bare(&found)));
     }
     if let Some((found, expected)) = message.strip_prefix("invalid type: ").and_then(expected_of) {
@@ -60,7 +70,9 @@ fn kind(expected: &str) -> String {
 }
 
 fn value(found: &str) -> String {
-    let after = |start: &str, name: &str| found.strip_prefix(start).map(|rest| format!("{name} {}", bare(rest)));
+    let after = |start: &str, name: &str| {
+        found.strip_prefix(start).map(|rest| format!("{name} {}", bare(rest)))
+    };
     after("string ", "the text")
         .or_else(|| after("integer ", "the number"))
         .or_else(|| after("floating point ", "the number"))
@@ -88,14 +100,30 @@ mod tests {
             "one of the keys file, array or axes",
             "the key axis",
         );
-        check("unknown field `x`, expected `file` or `array`", "one of the keys file or array", "the key x");
+        check(
+            "unknown field `x`, expected `file` or `array`",
+            "one of the keys file or array",
+            "the key x",
+        );
         check("missing field `responses`", "a section [responses]", "none");
         check("missing field `axes`", "the key axes in this section", "none");
-        check("unknown variant `cell`, expected one of `neuron`, `image`", "neuron or image", "\"cell\"");
-        check("invalid type: string \"7\", expected usize", "a whole number of at least 0", "the text \"7\"");
+        check(
+            "unknown variant `cell`, expected one of `neuron`, `image`",
+            "neuron or image",
+            "\"cell\"",
+        );
+        check(
+            "invalid type: string \"7\", expected usize",
+            "a whole number of at least 0",
+            "the text \"7\"",
+        );
         check("invalid type: integer `7`, expected a sequence", "a list", "the number 7");
         check("invalid length 3, expected an array of length 2", "a list of 2", "a list of 3");
         check("all = \"rest\": expected \"train\"", "\"train\"", "all = \"rest\"");
-        check("invalid string\nexpected `\"`", "a TOML file", "a syntax error (invalid string, expected `\"`)");
+        check(
+            "invalid string\nexpected `\"`",
+            "a TOML file",
+            "a syntax error (invalid string, expected `\"`)",
+        );
     }
 }

@@ -32,11 +32,21 @@ pub(super) struct Opened {
 
 pub(super) fn open(layout: &Layout, account: &mut Account) -> Result<Opened> {
     let axes = &layout.responses.axes;
-    let source = source::read(&layout.beside(&layout.responses.file), layout.responses.array.as_deref())?;
+    let source =
+        source::read(&layout.beside(&layout.responses.file), layout.responses.array.as_deref())?;
     source.check_rank(axes)?;
-    let sizes: Vec<String> =
-        source.shape().iter().zip(axes).map(|(size, axis)| format!("{size} {}s", format!("{axis:?}").to_lowercase())).collect();
-    account.took(format!("responses from {}: {}, {}", source.shown(), sizes.join(" x "), source.data.dtype()));
+    let sizes: Vec<String> = source
+        .shape()
+        .iter()
+        .zip(axes)
+        .map(|(size, axis)| format!("{size} {}s", format!("{axis:?}").to_lowercase()))
+        .collect();
+    account.took(format!(
+        "responses from {}: {}, {}",
+        source.shown(),
+        sizes.join(" x "),
+        source.data.dtype()
+    ));
     let values = in_order(source.doubles()?, axes);
     Ok(Opened { source, values, are_of_images: layout.trials.is_none() })
 }
@@ -56,7 +66,8 @@ impl Opened {
             None => None,
             Some(trials) => Some(numbers_of_images(layout, trials, places, account)?),
         };
-        let (mut image, mut place, mut of_repeat, mut rows, mut absent) = (vec![], vec![], vec![], vec![], 0);
+        let (mut image, mut place, mut of_repeat, mut rows, mut absent) =
+            (vec![], vec![], vec![], vec![], 0);
         for (row, of_row) in values.outer_iter().enumerate() {
             for (repeat, trial) in of_row.outer_iter().enumerate() {
                 let missing = trial.iter().filter(|value| value.is_nan()).count();
@@ -70,7 +81,10 @@ impl Opened {
                         None => format!("image {row}, repeat {repeat}"),
                     };
                     let others = trial.len() - missing;
-                    let found = format!("{} for neuron {neuron} at {at}, where {others} neurons have values", trial[neuron]);
+                    let found = format!(
+                        "{} for neuron {neuron} at {at}, where {others} neurons have values",
+                        trial[neuron]
+                    );
                     let expected = "values for all neurons of a trial, or for none";
                     let advice = "remove that neuron or that trial from the arrays";
                     return Err(source.mismatch(expected, found, advice).into());
@@ -83,12 +97,17 @@ impl Opened {
         }
         if absent > 0 {
             let all = places * repeats;
-            account.dropped_as(format!("{absent} of {all} trials without values: images with fewer repeats"));
+            account.dropped_as(format!(
+                "{absent} of {all} trials without values: images with fewer repeats"
+            ));
         }
-        let responses = Array2::from_shape_vec((image.len(), neurons), rows).expect("one value for each trial and neuron");
+        let responses = Array2::from_shape_vec((image.len(), neurons), rows)
+            .expect("one value for each trial and neuron");
         if image.is_empty() || neurons == 0 {
             let found = format!("{} x {neurons}", image.len());
-            return Err(source.mismatch("at least one trial and neuron", found, "add trials and neurons").into());
+            return Err(source
+                .mismatch("at least one trial and neuron", found, "add trials and neurons")
+                .into());
         }
         Ok(Trials { image, place, places, repeat: of_repeat, repeats, are_of_images, responses })
     }
@@ -99,7 +118,8 @@ impl Trials {
     pub(super) fn retain(&mut self, keep: &[bool]) {
         let kept: Vec<usize> = (0..keep.len()).filter(|trial| keep[*trial]).collect();
         let of = |values: &[usize]| kept.iter().map(|trial| values[*trial]).collect();
-        (self.image, self.place, self.repeat) = (of(&self.image), of(&self.place), of(&self.repeat));
+        (self.image, self.place, self.repeat) =
+            (of(&self.image), of(&self.place), of(&self.repeat));
         self.responses = self.responses.select(Axis(0), &kept);
     }
 }
@@ -116,12 +136,19 @@ fn in_order(values: ArrayD<f64>, axes: &[ResponseAxis]) -> Array3<f64> {
     ordered.into_dimensionality::<Ix3>().expect("three axes")
 }
 
-fn numbers_of_images(layout: &Layout, trials: &super::layout::Trials, count: usize, account: &mut Account) -> Result<Vec<usize>> {
+fn numbers_of_images(
+    layout: &Layout,
+    trials: &super::layout::Trials,
+    count: usize,
+    account: &mut Account,
+) -> Result<Vec<usize>> {
     let source = source::read(&layout.beside(&trials.file), trials.array.as_deref())?;
     let numbers = source.whole_numbers()?;
     if numbers.len() != count {
         let expected = format!("{count} image numbers, one per trial of the responses");
-        return Err(source.mismatch(expected, numbers.len().to_string(), "save both for the same trials").into());
+        return Err(source
+            .mismatch(expected, numbers.len().to_string(), "save both for the same trials")
+            .into());
     }
     let first = layout.first_image as i64;
     let from_first = |(trial, number): (usize, &i64)| {
@@ -130,10 +157,13 @@ fn numbers_of_images(layout: &Layout, trials: &super::layout::Trials, count: usi
             source.mismatch(format!("numbers of at least {first}"), format!("{number} in trial {trial}"), advice)
         })
     };
-    let numbers = numbers.iter().enumerate().map(from_first).collect::<std::result::Result<Vec<_>, _>>()?;
+    let numbers =
+        numbers.iter().enumerate().map(from_first).collect::<std::result::Result<Vec<_>, _>>()?;
     account.took(format!("the image of each trial from {}", source.shown()));
     if !numbers.contains(&0) {
-        account.assumes(format!("image numbers start at {first}, although no trial shows image {first}"));
+        account.assumes(format!(
+            "image numbers start at {first}, although no trial shows image {first}"
+        ));
     }
     Ok(numbers)
 }

@@ -21,7 +21,8 @@ impl Meta {
             let advice = "the file may be truncated: copy it again";
             FileError::mismatch(path, "the file", "YAML keys and values", error, advice)
         };
-        let keys = serde_yaml_ng::from_str(&text).map_err(|error| damaged(error.to_string().replace('\n', " ")))?;
+        let keys = serde_yaml_ng::from_str(&text)
+            .map_err(|error| damaged(error.to_string().replace('\n', " ")))?;
         Ok(Self { path: path.to_owned(), keys })
     }
 
@@ -54,7 +55,9 @@ impl Meta {
     pub(super) fn number(&self, key: &str) -> Result<f64> {
         match self.keys.get(key).map(|value| (value, value.as_f64())) {
             Some((_, Some(number))) if number.is_finite() => Ok(number),
-            Some((other, _)) => Err(self.mismatch(key, "a finite number", format!("{other:?}")).into()),
+            Some((other, _)) => {
+                Err(self.mismatch(key, "a finite number", format!("{other:?}")).into())
+            }
             None => Err(self.mismatch(key, "a finite number", "none").into()),
         }
     }
@@ -69,7 +72,18 @@ impl Meta {
         })
     }
 
-    pub(super) fn mismatch(&self, key: &str, expected: &str, found: impl Into<String>) -> FileError {
-        FileError::mismatch(&self.path, key, expected, found, "export the recording again, or correct the file")
+    pub(super) fn mismatch(
+        &self,
+        key: &str,
+        expected: &str,
+        found: impl Into<String>,
+    ) -> FileError {
+        FileError::mismatch(
+            &self.path,
+            key,
+            expected,
+            found,
+            "export the recording again, or correct the file",
+        )
     }
 }

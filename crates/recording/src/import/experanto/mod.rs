@@ -52,7 +52,13 @@ pub fn experanto(folder: &Path) -> Result<Imported> {
     let mut account = Account::default();
     let screen = screen::read(&folder.join("screen"))?;
     let responses = Series::open(&folder.join("responses"))?;
-    let optional = |name: &str| if folder.join(name).exists() { Series::open(&folder.join(name)).map(Some) } else { Ok(None) };
+    let optional = |name: &str| {
+        if folder.join(name).exists() {
+            Series::open(&folder.join(name)).map(Some)
+        } else {
+            Ok(None)
+        }
+    };
     let eye = known_eye(optional("eye_tracker")?, &mut account);
     let treadmill = optional("treadmill")?;
     other_folders(folder, &mut account)?;
@@ -66,7 +72,8 @@ pub fn experanto(folder: &Path) -> Result<Imported> {
     account.assumes(format!("a response is the mean of samples {}", Window::default().sentence()));
 
     responses.check_rows(screen.shown.len())?;
-    let (mut kept, mut beyond, mut missing) = (vec![], 0, std::collections::BTreeMap::<&str, usize>::new());
+    let (mut kept, mut beyond, mut missing) =
+        (vec![], 0, std::collections::BTreeMap::<&str, usize>::new());
     let neurons = responses.signals;
     let mut rows_of_responses = vec![0.0; screen.shown.len() * neurons];
     let recordings = Recordings { responses, eye, treadmill };
@@ -79,7 +86,8 @@ pub fn experanto(folder: &Path) -> Result<Imported> {
         match found {
             Ok(recorded) => {
                 // The rows of dropped trials are overwritten by later ones.
-                rows_of_responses.copy_within(trial * neurons..(trial + 1) * neurons, kept.len() * neurons);
+                rows_of_responses
+                    .copy_within(trial * neurons..(trial + 1) * neurons, kept.len() * neurons);
                 kept.push((shown, recorded));
             }
             Err(Absent::BeyondRecording) => beyond += 1,
@@ -87,15 +95,22 @@ pub fn experanto(folder: &Path) -> Result<Imported> {
         }
     }
     if beyond > 0 {
-        account.dropped_as(format!("{beyond} image trials whose window extends beyond a recording"));
+        account
+            .dropped_as(format!("{beyond} image trials whose window extends beyond a recording"));
     }
     for (what, count) in &missing {
         account.dropped_as(format!("{count} image trials with non-finite {what}"));
     }
     if 2 * kept.len() <= screen.shown.len() {
-        let expected = format!("most of the {} image trials within all recordings and with finite values", screen.shown.len());
-        let gone: Vec<String> = missing.iter().map(|(what, count)| format!("{count} with non-finite {what}")).collect();
-        let gone = [vec![format!("{} of them, {beyond} beyond a recording", kept.len())], gone].concat().join(", ");
+        let expected = format!(
+            "most of the {} image trials within all recordings and with finite values",
+            screen.shown.len()
+        );
+        let gone: Vec<String> =
+            missing.iter().map(|(what, count)| format!("{count} with non-finite {what}")).collect();
+        let gone = [vec![format!("{} of them, {beyond} beyond a recording", kept.len())], gone]
+            .concat()
+            .join(", ");
         let advice = "check that all modalities use the same clock, and remove signals without finite values";
         return Err(FileError::mismatch(folder, "trials", expected, gone, advice).into());
     }
@@ -112,10 +127,17 @@ struct Recordings {
 
 impl Recordings {
     /// Writes the responses of a trial into its row and returns its other signals.
-    fn of_trial(&self, onset: f64, row: &mut [f32], space: &mut Vec<u8>) -> Result<std::result::Result<Recorded, Absent>> {
+    fn of_trial(
+        &self,
+        onset: f64,
+        row: &mut [f32],
+        space: &mut Vec<u8>,
+    ) -> Result<std::result::Result<Recorded, Absent>> {
         let window = Window::default();
         let [from, to] = window.after(onset);
-        let Some(found) = self.responses.means(from, to, |value| value, space)? else { return Ok(Err(Absent::BeyondRecording)) };
+        let Some(found) = self.responses.means(from, to, |value| value, space)? else {
+            return Ok(Err(Absent::BeyondRecording));
+        };
         row.iter_mut().zip(found).for_each(|(response, mean)| *response = mean as f32);
         let numbers = |values: &[f32]| values.iter().all(|value| value.is_finite());
         if !numbers(row) {
@@ -133,11 +155,15 @@ impl Recordings {
         }
         let mut running = None;
         if let Some(treadmill) = &self.treadmill {
-            let Some(means) = treadmill.means(from, to, f64::abs, space)? else { return Ok(Err(Absent::BeyondRecording)) };
+            let Some(means) = treadmill.means(from, to, f64::abs, space)? else {
+                return Ok(Err(Absent::BeyondRecording));
+            };
             running = Some(means[0] as f32);
         }
         let behavior = pupil.zip(running).map(|([size, change], running)| [size, change, running]);
-        if !behavior.as_ref().is_none_or(|values| numbers(values)) || !center.as_ref().is_none_or(|values| numbers(values)) {
+        if !behavior.as_ref().is_none_or(|values| numbers(values))
+            || !center.as_ref().is_none_or(|values| numbers(values))
+        {
             return Ok(Err(Absent::NoNumber("eye_tracker or treadmill")));
         }
         Ok(Ok(Recorded { behavior, pupil_center: center }))
@@ -164,13 +190,16 @@ fn known_eye(eye: Option<Series>, account: &mut Account) -> Option<Series> {
 
 /// Reports folders of unsupported modalities.
 fn other_folders(folder: &Path, account: &mut Account) -> Result<()> {
-    let entries = std::fs::read_dir(folder).and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>());
+    let entries =
+        std::fs::read_dir(folder).and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>());
     let mut names: Vec<String> = entries
         .map_err(FileError::refused(folder, "list"))?
         .iter()
         .filter(|entry| entry.path().join("meta.yml").is_file())
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|name| !["screen", "responses", "eye_tracker", "treadmill"].contains(&name.as_str()))
+        .filter(|name| {
+            !["screen", "responses", "eye_tracker", "treadmill"].contains(&name.as_str())
+        })
         .collect();
     names.sort();
     if !names.is_empty() {
@@ -195,7 +224,9 @@ fn rows(
             let expected = format!("{height} x {width} pixels, as in {}", kept[0].0.file.display());
             let found = format!("{} x {}", frame.height, frame.width);
             let advice = "export all images in one size";
-            return Err(FileError::mismatch(&shown.file, "the image", expected, found, advice).into());
+            return Err(
+                FileError::mismatch(&shown.file, "the image", expected, found, advice).into()
+            );
         }
         colored += usize::from(frame.channels == 3);
         match gray(frame) {
@@ -215,16 +246,25 @@ fn rows(
         }
     }
     if colored > 0 {
-        account.assumes(format!("{colored} color images are converted to luma: 0.299 red + 0.587 green + 0.114 blue"));
+        account.assumes(format!(
+            "{colored} color images are converted to luma: 0.299 red + 0.587 green + 0.114 blue"
+        ));
     }
-    let matrix =
-        |columns: usize, values: Vec<f32>| Array2::from_shape_vec((kept.len(), columns), values).expect("one row a trial");
-    let behavior: Option<Vec<[f32; 3]>> = kept.iter().map(|(_, recorded)| recorded.behavior).collect();
-    let pupil_center: Option<Vec<[f32; 2]>> = kept.iter().map(|(_, recorded)| recorded.pupil_center).collect();
+    let matrix = |columns: usize, values: Vec<f32>| {
+        Array2::from_shape_vec((kept.len(), columns), values).expect("one row a trial")
+    };
+    let behavior: Option<Vec<[f32; 3]>> =
+        kept.iter().map(|(_, recorded)| recorded.behavior).collect();
+    let pupil_center: Option<Vec<[f32; 2]>> =
+        kept.iter().map(|(_, recorded)| recorded.pupil_center).collect();
     let hashes: Option<Vec<String>> = kept.iter().map(|(shown, _)| shown.hash.clone()).collect();
     match &hashes {
-        Some(_) => account.took("identical images by condition_hash, in agreement with their pixels"),
-        None => account.assumes("images with equal pixels are the same, since not every trial has a condition_hash"),
+        Some(_) => {
+            account.took("identical images by condition_hash, in agreement with their pixels")
+        }
+        None => account.assumes(
+            "images with equal pixels are the same, since not every trial has a condition_hash",
+        ),
     }
     account.took(format!("{} image trials of {height} x {width}", kept.len()));
     account.took(match (&behavior, &pupil_center) {
@@ -264,8 +304,11 @@ fn gray(frame: Frame) -> screen::Pixels {
     match pixels {
         pixels if channels == 1 => pixels,
         screen::Pixels::Bytes(bytes) => {
-            let planes = (0..3).flat_map(|channel| bytes.iter().skip(channel).step_by(3).copied()).collect();
-            screen::Pixels::Bytes(Picture { channels, height, width, pixels: planes }.to_gray().pixels)
+            let planes =
+                (0..3).flat_map(|channel| bytes.iter().skip(channel).step_by(3).copied()).collect();
+            screen::Pixels::Bytes(
+                Picture { channels, height, width, pixels: planes }.to_gray().pixels,
+            )
         }
         screen::Pixels::Floats(values) => {
             let luma = |pixel: &[f32; 3]| 0.299 * pixel[0] + 0.587 * pixel[1] + 0.114 * pixel[2];
@@ -278,7 +321,8 @@ fn gray(frame: Frame) -> screen::Pixels {
 fn origin(folder: &Path) -> Origin {
     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let numbers = name.trim_start_matches(|letter: char| !letter.is_ascii_digit());
-    let numbers: Vec<i64> = numbers.split('-').take(3).map_while(|part| part.parse().ok()).collect();
+    let numbers: Vec<i64> =
+        numbers.split('-').take(3).map_while(|part| part.parse().ok()).collect();
     match numbers[..] {
         [animal_id, session, scan_idx] => Origin { animal_id, session, scan_idx },
         _ => Origin::default(),

@@ -51,7 +51,14 @@ pub(super) fn read(folder: &Path) -> Result<Screen> {
     if let Some(place) = times.windows(2).position(|pair| pair[1] < pair[0]) {
         let found = format!("{} after {} at frame {}", times[place + 1], times[place], place + 1);
         let advice = "the clock of the screen ran backwards: export the recording again";
-        return Err(FileError::mismatch(&times_at, "the array", "non-decreasing times", found, advice).into());
+        return Err(FileError::mismatch(
+            &times_at,
+            "the array",
+            "non-decreasing times",
+            found,
+            advice,
+        )
+        .into());
     }
     let (mut shown, mut others) = (vec![], BTreeMap::<String, usize>::new());
     for (trial, name) in numbered(&folder.join("meta"))?.into_iter().enumerate() {
@@ -64,7 +71,11 @@ pub(super) fn read(folder: &Path) -> Result<Screen> {
                 leave_out(&modality);
                 continue;
             }
-            _ => return Err(meta.mismatch("modality", "image, video, blank or invalid", modality).into()),
+            _ => {
+                return Err(meta
+                    .mismatch("modality", "image, video, blank or invalid", modality)
+                    .into());
+            }
         }
         if !meta.flag("valid_trial", true)? {
             leave_out("image, marked as an invalid trial");
@@ -75,7 +86,9 @@ pub(super) fn read(folder: &Path) -> Result<Screen> {
             continue;
         };
         if Tier::from_name(&tier).is_none() && !Tier::LEFT_OUT.contains(&tier.as_str()) {
-            return Err(meta.mismatch("tier", "train, validation, test or final_test", tier).into());
+            return Err(meta
+                .mismatch("tier", "train, validation, test or final_test", tier)
+                .into());
         }
         let frame = meta.count("first_frame_idx")?;
         let Some(onset) = times.get(frame) else {
@@ -94,15 +107,26 @@ pub(super) fn read(folder: &Path) -> Result<Screen> {
 
 /// Names of numbered files without their extension, in numerical order.
 fn numbered(folder: &Path) -> Result<Vec<String>> {
-    let entries = std::fs::read_dir(folder).and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>());
+    let entries =
+        std::fs::read_dir(folder).and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>());
     let entries = entries.map_err(FileError::refused(folder, "list"))?;
-    let names = entries.iter().filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".yml")?.to_owned()));
-    let mut names: Vec<String> =
-        names.filter(|name| name.len() == 5 && name.bytes().all(|digit| digit.is_ascii_digit())).collect();
+    let names = entries
+        .iter()
+        .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".yml")?.to_owned()));
+    let mut names: Vec<String> = names
+        .filter(|name| name.len() == 5 && name.bytes().all(|digit| digit.is_ascii_digit()))
+        .collect();
     names.sort();
     if names.is_empty() {
         let advice = "check that the recording was copied completely";
-        return Err(FileError::mismatch(folder, "trials", "00000.yml, 00001.yml, ...", "none", advice).into());
+        return Err(FileError::mismatch(
+            folder,
+            "trials",
+            "00000.yml, 00001.yml, ...",
+            "none",
+            advice,
+        )
+        .into());
     }
     Ok(names)
 }
@@ -111,7 +135,8 @@ impl Shown {
     pub(super) fn frame(&self) -> Result<Frame> {
         let path = &self.file;
         let bytes = std::fs::read(path).map_err(FileError::refused(path, "read"))?;
-        let Npy { shape, values } = Npy::parse(&bytes).map_err(|problem| problem.of(path, "the image"))?;
+        let Npy { shape, values } =
+            Npy::parse(&bytes).map_err(|problem| problem.of(path, "the image"))?;
         let mismatch = |expected: &str, found: String| {
             let advice = "export it as a grayscale or RGB image";
             FileError::mismatch(path, "the image", expected, found, advice)
@@ -119,14 +144,26 @@ impl Shown {
         let (height, width, channels) = match shape[..] {
             [height, width] => (height, width, 1),
             [height, width, 3] => (height, width, 3),
-            _ => return Err(mismatch("height x width, or height x width x 3", format!("shape {shape:?}")).into()),
+            _ => {
+                return Err(mismatch(
+                    "height x width, or height x width x 3",
+                    format!("shape {shape:?}"),
+                )
+                .into());
+            }
         };
         let pixels = match values {
             Values::Bytes(bytes) => Pixels::Bytes(bytes),
             Values::Floats(values) => Pixels::Floats(values),
-            Values::Doubles(values) => Pixels::Floats(values.into_iter().map(|value| value as f32).collect()),
-            Values::Integers(values) => Pixels::Floats(values.into_iter().map(|value| value as f32).collect()),
-            Values::Large(_) | Values::Strings(_) => return Err(mismatch("numbers", "another type".into()).into()),
+            Values::Doubles(values) => {
+                Pixels::Floats(values.into_iter().map(|value| value as f32).collect())
+            }
+            Values::Integers(values) => {
+                Pixels::Floats(values.into_iter().map(|value| value as f32).collect())
+            }
+            Values::Large(_) | Values::Strings(_) => {
+                return Err(mismatch("numbers", "another type".into()).into());
+            }
         };
         Ok(Frame { height, width, channels, pixels })
     }

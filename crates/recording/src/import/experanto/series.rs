@@ -52,7 +52,8 @@ impl Series {
         if modality != "sequence" {
             return Err(meta.mismatch("modality", "sequence", modality).into());
         }
-        let (rate, start_time, signals) = (meta.number("sampling_rate")?, meta.number("start_time")?, meta.count("n_signals")?);
+        let (rate, start_time, signals) =
+            (meta.number("sampling_rate")?, meta.number("start_time")?, meta.count("n_signals")?);
         if rate <= 0.0 || signals == 0 {
             let found = format!("{signals} signals at {rate} Hz");
             return Err(meta.mismatch("sampling_rate", "signals at a rate above 0", found).into());
@@ -61,7 +62,13 @@ impl Series {
             true => {
                 let name = meta.required_text("dtype")?;
                 let Some(kind) = Kind::of(&name) else {
-                    return Err(meta.mismatch("dtype", "float16 to float64 or an integer type, little-endian", name).into());
+                    return Err(meta
+                        .mismatch(
+                            "dtype",
+                            "float16 to float64 or an integer type, little-endian",
+                            name,
+                        )
+                        .into());
                 };
                 (folder.join("data.mem"), 0, kind, meta.count("n_timestamps")?)
             }
@@ -69,29 +76,56 @@ impl Series {
                 let path = folder.join("data.npy");
                 let mut start = vec![];
                 let file = File::open(&path).map_err(FileError::refused(&path, "open"))?;
-                file.take(HEADER).read_to_end(&mut start).map_err(FileError::refused(&path, "read"))?;
-                let header = Header::parse(&start).map_err(|problem| problem.of(&path, "the array"))?;
-                let (kind, samples) =
-                    match (<[usize; 2]>::try_from(&header.shape[..]), header.stored_as().and_then(|name| Kind::of(&name))) {
-                        (Ok([samples, found]), Some(kind)) if found == signals => (kind, samples),
-                        _ => {
-                            let expected = format!("samples x {signals} signals, rows first, little-endian");
-                            let found = format!("shape {:?} of {}", header.shape, header.dtype());
-                            let advice = "save it in this layout, for example after numpy.ascontiguousarray";
-                            return Err(FileError::mismatch(&path, "the array", expected, found, advice).into());
-                        }
-                    };
+                file.take(HEADER)
+                    .read_to_end(&mut start)
+                    .map_err(FileError::refused(&path, "read"))?;
+                let header =
+                    Header::parse(&start).map_err(|problem| problem.of(&path, "the array"))?;
+                let (kind, samples) = match (
+                    <[usize; 2]>::try_from(&header.shape[..]),
+                    header.stored_as().and_then(|name| Kind::of(&name)),
+                ) {
+                    (Ok([samples, found]), Some(kind)) if found == signals => (kind, samples),
+                    _ => {
+                        let expected =
+                            format!("samples x {signals} signals, rows first, little-endian");
+                        let found = format!("shape {:?} of {}", header.shape, header.dtype());
+                        let advice =
+                            "save it in this layout, for example after numpy.ascontiguousarray";
+                        return Err(FileError::mismatch(
+                            &path,
+                            "the array",
+                            expected,
+                            found,
+                            advice,
+                        )
+                        .into());
+                    }
+                };
                 (path, header.start as u64, kind, samples)
             }
         };
         let file = File::open(&path).map_err(FileError::refused(&path, "open"))?;
         let length = file.metadata().map_err(FileError::refused(&path, "read"))?.len();
-        let data = samples.checked_mul(signals).and_then(|values| values.checked_mul(kind.bytes())).map(|data| data as u64);
+        let data = samples
+            .checked_mul(signals)
+            .and_then(|values| values.checked_mul(kind.bytes()))
+            .map(|data| data as u64);
         if data.is_none_or(|data| length.checked_sub(start_byte) != Some(data)) || data == Some(0) {
-            let wanted = data.map_or("more than 2^64".to_owned(), |data| (start_byte + data).to_string());
-            let expected = format!("{wanted} bytes, for {samples} samples of {signals} signals, at least one of each");
+            let wanted =
+                data.map_or("more than 2^64".to_owned(), |data| (start_byte + data).to_string());
+            let expected = format!(
+                "{wanted} bytes, for {samples} samples of {signals} signals, at least one of each"
+            );
             let advice = "the file is truncated or meta.yml belongs to another one: copy the recording again";
-            return Err(FileError::mismatch(&path, "the file", expected, length.to_string(), advice).into());
+            return Err(FileError::mismatch(
+                &path,
+                "the file",
+                expected,
+                length.to_string(),
+                advice,
+            )
+            .into());
         }
         let shifts = match meta.flag("phase_shift_per_signal", false)? {
             true => doubles(&folder.join("meta/phase_shifts.npy"), Some(signals))?,
@@ -110,12 +144,20 @@ impl Series {
     /// is NaN; the result is `None` if a window extends beyond the recording or contains no sample.
     ///
     /// `space` is a scratch buffer; reuse it to avoid allocations.
-    pub(super) fn means(&self, from: f64, to: f64, value: impl Fn(f64) -> f64, space: &mut Vec<u8>) -> Result<Option<Vec<f64>>> {
-        let windows: Vec<(i64, i64)> = (0..self.signals).map(|signal| self.window(signal, from, to)).collect();
+    pub(super) fn means(
+        &self,
+        from: f64,
+        to: f64,
+        value: impl Fn(f64) -> f64,
+        space: &mut Vec<u8>,
+    ) -> Result<Option<Vec<f64>>> {
+        let windows: Vec<(i64, i64)> =
+            (0..self.signals).map(|signal| self.window(signal, from, to)).collect();
         let around = (i64::MAX, i64::MIN, i64::MIN, i64::MAX);
-        let (first, last, latest, earliest) = windows.iter().fold(around, |(first, last, latest, earliest), (from, to)| {
-            (first.min(*from), last.max(*to), latest.max(*from), earliest.min(*to))
-        });
+        let (first, last, latest, earliest) =
+            windows.iter().fold(around, |(first, last, latest, earliest), (from, to)| {
+                (first.min(*from), last.max(*to), latest.max(*from), earliest.min(*to))
+            });
         if first < 0 || last > self.samples as i64 || windows.iter().any(|(from, to)| from >= to) {
             return Ok(None);
         }
@@ -175,7 +217,10 @@ impl Series {
     fn read(&self, first: usize, bytes: &mut [u8]) -> Result<()> {
         let row = self.signals * self.kind.bytes();
         let read = self.file.read_exact_at(bytes, self.start_byte + (first * row) as u64);
-        Ok(read.map_err(|error| FileError::refused(&self.path, "read")(error).in_dataset(format!("samples from {first}")))?)
+        Ok(read.map_err(|error| {
+            FileError::refused(&self.path, "read")(error)
+                .in_dataset(format!("samples from {first}"))
+        })?)
     }
 }
 
@@ -206,7 +251,13 @@ impl Kind {
 
     /// Adds the values of one sample to the sums of the signals. With `windows`, only signals whose
     /// window contains the sample count; the others add zero, which avoids a branch.
-    fn add(self, row: &[u8], sums: &mut [f64], value: &impl Fn(f64) -> f64, windows: Option<(&[i32], &[i32], i32)>) {
+    fn add(
+        self,
+        row: &[u8],
+        sums: &mut [f64],
+        value: &impl Fn(f64) -> f64,
+        windows: Option<(&[i32], &[i32], i32)>,
+    ) {
         fn over<const N: usize>(
             row: &[u8],
             sums: &mut [f64],
@@ -225,7 +276,9 @@ impl Kind {
             }
         }
         match self {
-            Self::F16 => over(row, sums, |bytes| value(f16::from_le_bytes(bytes).to_f64()), windows),
+            Self::F16 => {
+                over(row, sums, |bytes| value(f16::from_le_bytes(bytes).to_f64()), windows)
+            }
             Self::F32 => over(row, sums, |bytes| value(f32::from_le_bytes(bytes).into()), windows),
             Self::F64 => over(row, sums, |bytes| value(f64::from_le_bytes(bytes)), windows),
             Self::U8 => over(row, sums, |[byte]: [u8; 1]| value(byte.into()), windows),
@@ -243,21 +296,40 @@ pub(super) fn doubles(path: &Path, length: Option<usize>) -> Result<Vec<f64>> {
         let advice = "it holds the times: check that the recording was copied completely";
         FileError::refused(path, "read")(error).advise(advice)
     })?;
-    let Npy { shape, values } = Npy::parse(&bytes).map_err(|problem| problem.of(path, "the array"))?;
+    let Npy { shape, values } =
+        Npy::parse(&bytes).map_err(|problem| problem.of(path, "the array"))?;
     let values = match values {
         Values::Doubles(values) => values,
         Values::Integers(values) => values.into_iter().map(|value| value as f64).collect(),
         // As f32, seconds since 1970 would be minutes apart.
-        Values::Floats(values) if values.iter().all(|value| value.abs() < 1e5) => values.into_iter().map(f64::from).collect(),
+        Values::Floats(values) if values.iter().all(|value| value.abs() < 1e5) => {
+            values.into_iter().map(f64::from).collect()
+        }
         _ => {
-            let advice = "with fewer bits, times since 1970 would be minutes apart: export them as f64";
-            return Err(FileError::mismatch(path, "the array", "times in f64", "another type", advice).into());
+            let advice =
+                "with fewer bits, times since 1970 would be minutes apart: export them as f64";
+            return Err(FileError::mismatch(
+                path,
+                "the array",
+                "times in f64",
+                "another type",
+                advice,
+            )
+            .into());
         }
     };
     if shape.len() != 1 || length.is_some_and(|length| length != values.len()) {
-        let expected = length.map_or("one axis".to_owned(), |length| format!("{length} values, one per signal"));
+        let expected = length
+            .map_or("one axis".to_owned(), |length| format!("{length} values, one per signal"));
         let found = format!("shape {shape:?}");
-        return Err(FileError::mismatch(path, "the array", expected, found, "export the recording again").into());
+        return Err(FileError::mismatch(
+            path,
+            "the array",
+            expected,
+            found,
+            "export the recording again",
+        )
+        .into());
     }
     if let Some(place) = values.iter().position(|value| !value.is_finite()) {
         let found = format!("{} at {place}", values[place]);

@@ -19,7 +19,12 @@ const TEMPLATE: &str = "stimulus/templates/natural_scenes_image_stack";
 /// Largest difference between the two clocks of presentations in seconds: a few frames.
 const CLOCKS: f64 = 0.25;
 
-pub(super) fn read(file: &File, asked: Asked, settings: &NwbSettings, account: &mut Account) -> Result<Parts> {
+pub(super) fn read(
+    file: &File,
+    asked: Asked,
+    settings: &NwbSettings,
+    account: &mut Account,
+) -> Result<Parts> {
     for (flag, is_there) in [
         ("responses", !settings.responses.is_empty()),
         ("presentations", settings.presentations.is_some()),
@@ -27,21 +32,28 @@ pub(super) fn read(file: &File, asked: Asked, settings: &NwbSettings, account: &
         ("column", settings.column.is_some()),
     ] {
         if is_there {
-            let advice = ["remove it: NWB 1 files are read by the fixed paths of the Brain Observatory"; 2];
+            let advice =
+                ["remove it: NWB 1 files are read by the fixed paths of the Brain Observatory"; 2];
             return Err(asked.mismatch(flag, "no such setting for NWB 1", "one", advice).into());
         }
     }
     if !file.input.has(&format!("{PRESENTATION}/data"))? {
-        let stimuli: Vec<&str> = file.objects.within("stimulus/presentation").map(|group| group.name()).collect();
+        let stimuli: Vec<&str> =
+            file.objects.within("stimulus/presentation").map(|group| group.name()).collect();
         let expected = "natural_scenes_stimulus, as in session B of the Brain Observatory";
         let found = if stimuli.is_empty() { "none".to_owned() } else { stimuli.join(", ") };
         let advice = "only NWB 1 files of the Brain Observatory with natural scenes are supported: fetch session B";
         return Err(file.input.mismatch("stimulus/presentation", expected, found, advice).into());
     }
-    let series = Series::open(&file.input, &format!("{PIPELINE}/DfOverF/imaging_plane_1"), None)?.unscaled();
+    let series =
+        Series::open(&file.input, &format!("{PIPELINE}/DfOverF/imaging_plane_1"), None)?.unscaled();
     let text = |name: &str| -> Result<String> {
         let path = format!("general/optophysiology/imaging_plane_1/{name}");
-        Ok(if file.input.has(&path)? { file.input.strings(&path)?.concat() } else { "unknown".to_owned() })
+        Ok(if file.input.has(&path)? {
+            file.input.strings(&path)?.concat()
+        } else {
+            "unknown".to_owned()
+        })
     };
     let ids = format!("{PIPELINE}/ImageSegmentation/cell_specimen_ids");
     let known = Known {
@@ -80,7 +92,11 @@ pub(super) fn read(file: &File, asked: Asked, settings: &NwbSettings, account: &
         size: optional(format!("{PIPELINE}/PupilTracking/pupil_size"), 1)?,
         center: optional(format!("{PIPELINE}/EyeTracking/pupil_location"), 2)?,
     };
-    Ok(Parts { presentations, responses: vec![(Responses::Traces(Box::new(series)), known)], behavior })
+    Ok(Parts {
+        presentations,
+        responses: vec![(Responses::Traces(Box::new(series)), known)],
+        behavior,
+    })
 }
 
 /// Onsets are given as frames of dF/F; if there are timestamps as well, both must agree.
@@ -91,7 +107,10 @@ fn presentations(file: &File, responses: &Series, account: &mut Account) -> Resu
     let images = numbers(file, &data, &stored, template.count)?;
     let starts = file.input.numbers(&frames, &[Some(stored.len()), Some(2)])?.doubles()?;
     let samples = responses.clock.samples();
-    let onset = |(trial, pair): (usize, &[f64; 2])| match pair[0] >= 0.0 && pair[0].fract() == 0.0 && pair[0] < samples as f64 {
+    let onset = |(trial, pair): (usize, &[f64; 2])| match pair[0] >= 0.0
+        && pair[0].fract() == 0.0
+        && pair[0] < samples as f64
+    {
         true => Ok(responses.clock.time(pair[0] as usize)),
         false => {
             let expected = format!("frames among the {samples} of dF/F");
@@ -99,7 +118,13 @@ fn presentations(file: &File, responses: &Series, account: &mut Account) -> Resu
             Err(file.input.mismatch(&frames, expected, format!("{} at {trial}", pair[0]), advice))
         }
     };
-    let onsets = starts.as_chunks().0.iter().enumerate().map(onset).collect::<std::result::Result<Vec<f64>, _>>()?;
+    let onsets = starts
+        .as_chunks()
+        .0
+        .iter()
+        .enumerate()
+        .map(onset)
+        .collect::<std::result::Result<Vec<f64>, _>>()?;
     account.took("onsets from frame_duration: the dF/F frame at each image onset");
     let timestamps = format!("{PRESENTATION}/timestamps");
     if file.input.has(&timestamps)? {
@@ -107,7 +132,8 @@ fn presentations(file: &File, responses: &Series, account: &mut Account) -> Resu
         let is_near = |trial: usize| (times[trial] - onsets[trial]).abs() <= CLOCKS;
         if let Some(trial) = (0..onsets.len()).find(|trial| !is_near(*trial)) {
             let expected = format!("times within {CLOCKS} s of the dF/F frames");
-            let found = format!("{} at {trial}, where the frame has {}", times[trial], onsets[trial]);
+            let found =
+                format!("{} at {trial}, where the frame has {}", times[trial], onsets[trial]);
             let advice = "the clocks of the stimulus and of dF/F disagree: fetch the file again";
             return Err(file.input.mismatch(&timestamps, expected, found, advice).into());
         }
@@ -115,7 +141,8 @@ fn presentations(file: &File, responses: &Series, account: &mut Account) -> Resu
     let shown: Vec<usize> = (0..images.len()).filter(|trial| images[*trial].is_some()).collect();
     if shown.len() < images.len() {
         let (blanks, count) = (images.len() - shown.len(), images.len());
-        account.dropped_as(format!("{blanks} of {count} presentations that show a blank or no image"));
+        account
+            .dropped_as(format!("{blanks} of {count} presentations that show a blank or no image"));
     }
     Ok(Presentations {
         trial: shown.iter().map(|trial| *trial as i64).collect(),

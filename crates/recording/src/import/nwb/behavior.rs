@@ -23,7 +23,10 @@ type Rows = (Option<Array2<f64>>, Option<Array2<f64>>);
 pub(super) fn find(file: &File, account: &mut Account) -> Result<Behavior> {
     let is_series = |group: &Object| group.is_group && group.kind.ends_with("Series");
     let of = |kind: &str| -> Vec<&Object> {
-        file.groups(|group| is_series(group) && file.objects.get(group.parent()).is_some_and(|parent| parent.kind == kind))
+        file.groups(|group| {
+            is_series(group)
+                && file.objects.get(group.parent()).is_some_and(|parent| parent.kind == kind)
+        })
     };
     let mut only = |what: &str, found: Vec<&Object>, columns: usize| -> Result<Option<Series>> {
         let mut fitting = vec![];
@@ -43,7 +46,11 @@ pub(super) fn find(file: &File, account: &mut Account) -> Result<Behavior> {
         }
     };
     Ok(Behavior {
-        running: only("running", file.groups(|group| is_series(group) && group.name() == "running_speed"), 1)?,
+        running: only(
+            "running",
+            file.groups(|group| is_series(group) && group.name() == "running_speed"),
+            1,
+        )?,
         size: only("the pupil size", of("PupilTracking"), 1)?,
         center: only("the pupil center", of("EyeTracking"), 2)?,
     })
@@ -56,7 +63,8 @@ impl Behavior {
     pub(super) fn in_windows(&self, windows: &[[f64; 2]], account: &mut Account) -> Result<Rows> {
         let behavior = match (&self.size, &self.running) {
             (Some(size), Some(running)) => {
-                account.took(format!("behavior from {} and {}: {SIGNALS}", size.path, running.path));
+                account
+                    .took(format!("behavior from {} and {}: {SIGNALS}", size.path, running.path));
                 Some(signals(size, running, windows)?)
             }
             (None, None) => {
@@ -64,15 +72,24 @@ impl Behavior {
                 None
             }
             (found, other) => {
-                let path = found.iter().chain(other).map(|series| series.path.as_str()).collect::<String>();
-                account.dropped_as(format!("{path}: behavior needs pupil and running, and one of them is missing"));
+                let path = found
+                    .iter()
+                    .chain(other)
+                    .map(|series| series.path.as_str())
+                    .collect::<String>();
+                account.dropped_as(format!(
+                    "{path}: behavior needs pupil and running, and one of them is missing"
+                ));
                 None
             }
         };
         let center = match &self.center {
             None => None,
             Some(series) => {
-                account.took(format!("pupil center from {}, in the middle of the window", series.path));
+                account.took(format!(
+                    "pupil center from {}, in the middle of the window",
+                    series.path
+                ));
                 let values = series.values()?;
                 let mut rows = Array2::from_elem((windows.len(), 2), f64::NAN);
                 for (window, [from, to]) in windows.iter().enumerate() {
@@ -95,12 +112,14 @@ fn signals(size: &Series, running: &Series, windows: &[[f64; 2]]) -> Result<Arra
     for (window, times) in windows.iter().enumerate() {
         if let Some(samples) = size.clock.window(*times) {
             let values = of_pupil.slice(ndarray::s![samples.clone(), 0]).to_owned();
-            let at: Array1<f64> = samples.map(|sample| size.clock.time(sample) - times[0]).collect();
+            let at: Array1<f64> =
+                samples.map(|sample| size.clock.time(sample) - times[0]).collect();
             let (mean, middle) = (values.mean().unwrap_or(f64::NAN), at.mean().unwrap_or(f64::NAN));
             rows[(window, 0)] = mean;
             // A single sample has no slope: 0 / 0 gives NaN.
             let spread: f64 = at.iter().map(|time| (time - middle).powi(2)).sum();
-            let slope: f64 = at.iter().zip(&values).map(|(time, value)| (time - middle) * (value - mean)).sum();
+            let slope: f64 =
+                at.iter().zip(&values).map(|(time, value)| (time - middle) * (value - mean)).sum();
             rows[(window, 1)] = slope / spread;
         }
         if let Some(samples) = running.clock.window(*times) {

@@ -19,9 +19,17 @@ impl File {
     }
 
     /// Finds a group or table by the name given on the command line, without a leading slash.
-    pub(super) fn named(&self, asked: Asked, flag: &str, name: &str, among: &[&Object]) -> Result<String> {
+    pub(super) fn named(
+        &self,
+        asked: Asked,
+        flag: &str,
+        name: &str,
+        among: &[&Object],
+    ) -> Result<String> {
         let path = name.trim_matches('/');
-        if let Some(found) = among.iter().find(|object| object.path == path || object.name() == path) {
+        if let Some(found) =
+            among.iter().find(|object| object.path == path || object.name() == path)
+        {
             return Ok(found.path.clone());
         }
         let found = format!("{name:?}; the file has {}", listed(among));
@@ -37,7 +45,8 @@ impl File {
         among: &[&'a Object],
         preferred: impl Fn(&Object) -> bool,
     ) -> Result<&'a Object> {
-        let better: Vec<&'a Object> = among.iter().copied().filter(|object| preferred(object)).collect();
+        let better: Vec<&'a Object> =
+            among.iter().copied().filter(|object| preferred(object)).collect();
         match (among, &better[..]) {
             ([only], _) | (_, [only]) => Ok(only),
             _ => {
@@ -51,10 +60,13 @@ impl File {
 
 /// The names of objects for messages.
 pub(super) fn listed(among: &[&Object]) -> String {
-    let names: Vec<&str> = among.iter().take(NAMES_SHOWN).map(|object| object.path.as_str()).collect();
+    let names: Vec<&str> =
+        among.iter().take(NAMES_SHOWN).map(|object| object.path.as_str()).collect();
     match among.len() {
         0 => "none".to_owned(),
-        count if count > names.len() => format!("{} and {} more", names.join(", "), count - names.len()),
+        count if count > names.len() => {
+            format!("{} and {} more", names.join(", "), count - names.len())
+        }
         _ => names.join(", "),
     }
 }

@@ -51,7 +51,8 @@ pub fn nwb(path: &Path, settings: &NwbSettings) -> Result<Imported> {
     let version = match input.has("nwb_version").unwrap_or(false) {
         true => input.strings("nwb_version")?.concat(),
         false => input.text_attribute("nwb_version").map_err(|_| {
-            let advice = "give an NWB file; import other HDF5 files with `import arrays` and a layout";
+            let advice =
+                "give an NWB file; import other HDF5 files with `import arrays` and a layout";
             input.mismatch("nwb_version", "an NWB file", "HDF5 without an NWB version", advice)
         })?,
     };
@@ -69,7 +70,8 @@ pub fn nwb(path: &Path, settings: &NwbSettings) -> Result<Imported> {
     let Parts { presentations, responses, behavior } = parts;
     let window = settings.common.window;
     account.assumes(format!("a response is taken from the window {}", window.sentence()));
-    let windows: Vec<[f64; 2]> = presentations.onset.iter().map(|onset| window.after(*onset)).collect();
+    let windows: Vec<[f64; 2]> =
+        presentations.onset.iter().map(|onset| window.after(*onset)).collect();
     let neurons = responses.iter().map(|(_, known)| known.unit_ids.len()).sum();
     let length = std::fs::metadata(path).map_err(FileError::refused(path, "read"))?.len();
     unpacked::check_rows(path, length, windows.len(), neurons)?;
@@ -78,9 +80,11 @@ pub fn nwb(path: &Path, settings: &NwbSettings) -> Result<Imported> {
         true => behavior.in_windows(&windows, &mut account)?,
         false => (None, None),
     };
-    let stored = presentations.template.read(&file, asked, &settings.common.images, &mut account)?;
+    let stored =
+        presentations.template.read(&file, asked, &settings.common.images, &mut account)?;
     let texts = |of: fn(&Known) -> &String| {
-        let of_group = |(_, known): &(Responses, Known)| vec![ascii(of(known)); known.unit_ids.len()];
+        let of_group =
+            |(_, known): &(Responses, Known)| vec![ascii(of(known)); known.unit_ids.len()];
         responses.iter().flat_map(of_group).collect::<Vec<String>>()
     };
     let unit_ids = responses.iter().flat_map(|(_, known)| known.unit_ids.iter().copied()).collect();
@@ -91,13 +95,22 @@ pub fn nwb(path: &Path, settings: &NwbSettings) -> Result<Imported> {
         responses: values,
         behavior,
         pupil_center,
-        neurons: Neurons::new(unit_ids, texts(|known| &known.area), texts(|known| &known.layer), None)?,
+        neurons: Neurons::new(
+            unit_ids,
+            texts(|known| &known.area),
+            texts(|known| &known.layer),
+            None,
+        )?,
     };
     recorded.into_scan(asked, &settings.common, stored, 0, account)
 }
 
 /// ASCII text that a scan file can store.
 fn ascii(text: &str) -> String {
-    let text: String = text.chars().filter(|letter| letter.is_ascii() && !letter.is_ascii_control()).take(64).collect();
+    let text: String = text
+        .chars()
+        .filter(|letter| letter.is_ascii() && !letter.is_ascii_control())
+        .take(64)
+        .collect();
     if text.trim().is_empty() { "unknown".to_owned() } else { text.trim().to_owned() }
 }

@@ -32,21 +32,32 @@ impl Series {
             Some(shape) if shape.len() == 1 || shape.len() == 2 => shape,
             found => {
                 let found = found.map_or("none".to_owned(), |shape| format!("shape {shape:?}"));
-                return Err(input.mismatch(&data, "samples x signals", found, "choose another series").into());
+                return Err(input
+                    .mismatch(&data, "samples x signals", found, "choose another series")
+                    .into());
             }
         };
-        let times = input.shape(&format!("{path}/timestamps"))?.map(|shape| shape.iter().product::<usize>());
-        let unfit = |expected: String| input.mismatch(&data, expected, format!("shape {shape:?}"), AGAIN);
+        let times = input
+            .shape(&format!("{path}/timestamps"))?
+            .map(|shape| shape.iter().product::<usize>());
+        let unfit =
+            |expected: String| input.mismatch(&data, expected, format!("shape {shape:?}"), AGAIN);
         let times_first = match (shape.get(1), times, signals) {
             (None, ..) => true,
             (_, Some(times), _) if shape[0] == times => true,
             (Some(second), Some(times), _) if *second == times => false,
-            (_, Some(times), _) => return Err(unfit(format!("{times} samples, like timestamps")).into()),
-            (Some(second), None, Some(signals)) => match (*second == signals, shape[0] == signals) {
-                (true, _) => true,
-                (false, true) => false,
-                (false, false) => return Err(unfit(format!("{signals} signals, like rois")).into()),
-            },
+            (_, Some(times), _) => {
+                return Err(unfit(format!("{times} samples, like timestamps")).into());
+            }
+            (Some(second), None, Some(signals)) => {
+                match (*second == signals, shape[0] == signals) {
+                    (true, _) => true,
+                    (false, true) => false,
+                    (false, false) => {
+                        return Err(unfit(format!("{signals} signals, like rois")).into());
+                    }
+                }
+            }
             (_, None, None) => true,
         };
         if shape.contains(&0) {
@@ -84,12 +95,19 @@ impl Series {
 
     /// All values, `[samples, signals]`.
     pub(super) fn values(&self) -> Result<Array2<f64>> {
-        let values = self.numbers.doubles()?.into_iter().map(|value| value * self.factor + self.offset).collect();
+        let values = self
+            .numbers
+            .doubles()?
+            .into_iter()
+            .map(|value| value * self.factor + self.offset)
+            .collect();
         let samples = self.clock.samples();
         Ok(match self.times_first {
-            true => Array2::from_shape_vec((samples, self.signals), values).expect("as many values as the shape says"),
+            true => Array2::from_shape_vec((samples, self.signals), values)
+                .expect("as many values as the shape says"),
             false => {
-                let turned = Array2::from_shape_vec((self.signals, samples), values).expect("as many values as the shape says");
+                let turned = Array2::from_shape_vec((self.signals, samples), values)
+                    .expect("as many values as the shape says");
                 turned.reversed_axes()
             }
         })
@@ -110,7 +128,10 @@ impl Series {
                 let rows = first..(first + at_once).min(self.signals);
                 let block = self.numbers.rows_of_doubles(rows.clone())?;
                 for (signal, trace) in rows.zip(block.chunks(self.clock.samples())) {
-                    sums.column_mut(signal).iter_mut().zip(means(trace, windows)).for_each(|(to, mean)| *to = mean);
+                    sums.column_mut(signal)
+                        .iter_mut()
+                        .zip(means(trace, windows))
+                        .for_each(|(to, mean)| *to = mean);
                 }
             }
         }
@@ -122,8 +143,10 @@ impl Series {
         let at_once = (BLOCK / self.signals.max(1)).max(1);
         for first in (0..self.clock.samples()).step_by(at_once) {
             let rows = first..(first + at_once).min(self.clock.samples());
-            let shared = |window: &Range<usize>| window.start.max(rows.start)..window.end.min(rows.end);
-            let touched: Vec<usize> = (0..windows.len()).filter(|window| !shared(&windows[*window]).is_empty()).collect();
+            let shared =
+                |window: &Range<usize>| window.start.max(rows.start)..window.end.min(rows.end);
+            let touched: Vec<usize> =
+                (0..windows.len()).filter(|window| !shared(&windows[*window]).is_empty()).collect();
             if touched.is_empty() {
                 continue;
             }
@@ -135,7 +158,10 @@ impl Series {
             for window in touched {
                 for row in shared(&windows[window]) {
                     let samples = &block[(row - rows.start) * self.signals..][..self.signals];
-                    sums.row_mut(window).iter_mut().zip(samples).for_each(|(sum, sample)| *sum += sample);
+                    sums.row_mut(window)
+                        .iter_mut()
+                        .zip(samples)
+                        .for_each(|(sum, sample)| *sum += sample);
                 }
             }
         }
@@ -145,12 +171,15 @@ impl Series {
 
 /// The sampling times of a series.
 pub(super) fn clock(input: &Input, path: &str, samples: usize) -> Result<Clock> {
-    let (timestamps, starting_time) = (format!("{path}/timestamps"), format!("{path}/starting_time"));
+    let (timestamps, starting_time) =
+        (format!("{path}/timestamps"), format!("{path}/starting_time"));
     if let Some(shape) = input.shape(&timestamps)? {
         let times = input.numbers(&timestamps, &vec![None; shape.len()])?.doubles()?;
         if times.len() != samples {
             let expected = format!("{samples} times, one per sample");
-            return Err(input.mismatch(&timestamps, expected, times.len().to_string(), AGAIN).into());
+            return Err(input
+                .mismatch(&timestamps, expected, times.len().to_string(), AGAIN)
+                .into());
         }
         check_times(input, &timestamps, &times)?;
         return Ok(Clock::Times(times));
@@ -162,11 +191,21 @@ pub(super) fn clock(input: &Input, path: &str, samples: usize) -> Result<Clock> 
     }
     let start = input.numbers(&starting_time, &[])?.doubles()?.first().copied().unwrap_or(f64::NAN);
     match input.number_attribute(&starting_time, "rate")? {
-        Some(rate) if rate > 0.0 && rate.is_finite() && start.is_finite() => Ok(Clock::Regular { start, rate, samples }),
+        Some(rate) if rate > 0.0 && rate.is_finite() && start.is_finite() => {
+            Ok(Clock::Regular { start, rate, samples })
+        }
         rate => {
-            let found = format!("{start} at {}", rate.map_or("no rate".to_owned(), |rate| format!("{rate} Hz")));
+            let found = format!(
+                "{start} at {}",
+                rate.map_or("no rate".to_owned(), |rate| format!("{rate} Hz"))
+            );
             Err(input
-                .mismatch(&starting_time, "a finite time, and a rate above 0", found, "write the file again with them")
+                .mismatch(
+                    &starting_time,
+                    "a finite time, and a rate above 0",
+                    found,
+                    "write the file again with them",
+                )
                 .into())
         }
     }
@@ -174,9 +213,14 @@ pub(super) fn clock(input: &Input, path: &str, samples: usize) -> Result<Clock> 
 
 /// Checks that times are finite and never decrease.
 pub(super) fn check_times(input: &Input, dataset: &str, times: &[f64]) -> Result<()> {
-    let found = match (times.iter().position(|time| !time.is_finite()), times.windows(2).position(|pair| pair[1] < pair[0])) {
+    let found = match (
+        times.iter().position(|time| !time.is_finite()),
+        times.windows(2).position(|pair| pair[1] < pair[0]),
+    ) {
         (Some(place), _) => format!("{} at {place}", times[place]),
-        (None, Some(place)) => format!("{} after {} at {}", times[place + 1], times[place], place + 1),
+        (None, Some(place)) => {
+            format!("{} after {} at {}", times[place + 1], times[place], place + 1)
+        }
         (None, None) => return Ok(()),
     };
     let advice = "a sample without a valid time cannot be used: write the file again without it";

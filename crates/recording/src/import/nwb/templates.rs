@@ -49,9 +49,11 @@ pub(super) fn is_series(object: &Object) -> bool {
 /// All groups of images; only those of stimuli if there are any.
 pub(super) fn all(file: &File) -> Vec<&Object> {
     let found = file.groups(|group| {
-        file.objects.within(&group.path).any(is_image) || is_series(group) && group.path.starts_with("stimulus/templates/")
+        file.objects.within(&group.path).any(is_image)
+            || is_series(group) && group.path.starts_with("stimulus/templates/")
     });
-    let of_stimuli: Vec<&Object> = found.iter().copied().filter(|group| group.path.starts_with("stimulus/")).collect();
+    let of_stimuli: Vec<&Object> =
+        found.iter().copied().filter(|group| group.path.starts_with("stimulus/")).collect();
     if of_stimuli.is_empty() { found } else { of_stimuli }
 }
 
@@ -64,20 +66,38 @@ impl Template {
             let shape = file.input.shape(&data)?.unwrap_or_default();
             if file.input.has(&format!("{path}/external_file"))? || shape.len() < 3 {
                 let advice = "movies and images in other files are not supported: choose images in this file with --images";
-                let found = if shape.len() < 3 { "images in another file" } else { "a movie in another file" };
-                return Err(file.input.mismatch(&path, "images in this file", found, advice).into());
+                let found = if shape.len() < 3 {
+                    "images in another file"
+                } else {
+                    "a movie in another file"
+                };
+                return Err(file
+                    .input
+                    .mismatch(&path, "images in this file", found, advice)
+                    .into());
             }
             let (datasets, names) = (vec![data], vec![]);
-            return Ok(Self { path, datasets, is_series: true, names, order: Order::Stated, count: shape[0] });
+            return Ok(Self {
+                path,
+                datasets,
+                is_series: true,
+                names,
+                order: Order::Stated,
+                count: shape[0],
+            });
         }
         let order = format!("{path}/order_of_images");
-        let mut images: Vec<&Object> = file.objects.within(&group.path).filter(|object| is_image(object)).collect();
+        let mut images: Vec<&Object> =
+            file.objects.within(&group.path).filter(|object| is_image(object)).collect();
         let order = if file.input.has(&order)? {
             let stated = file.objects.referred(&file.input, &order)?;
             if stated.len() != images.len() || !stated.iter().all(|image| is_image(image)) {
                 let expected = format!("each of the {} images of {path} once", images.len());
                 let found = format!("references to {}", listed(&stated));
-                return Err(file.input.mismatch(&order, expected, found, "write the file again").into());
+                return Err(file
+                    .input
+                    .mismatch(&order, expected, found, "write the file again")
+                    .into());
             }
             images = stated;
             Order::Stated
@@ -85,7 +105,10 @@ impl Template {
             numbered(&mut images)
         };
         if images.is_empty() {
-            return Err(file.input.mismatch(&path, "images", "none", "choose a group of images with --images").into());
+            return Err(file
+                .input
+                .mismatch(&path, "images", "none", "choose a group of images with --images")
+                .into());
         }
         let datasets: Vec<String> = images.iter().map(|image| image.path.clone()).collect();
         let names = images.iter().map(|image| image.name().to_owned()).collect();
@@ -96,7 +119,14 @@ impl Template {
     pub(super) fn of_stack(file: &File, path: &str) -> Result<Self> {
         let data = format!("{path}/data");
         let count = file.input.numbers(&data, &[None, None, None])?.shape()[0];
-        Ok(Self { path: path.to_owned(), datasets: vec![data], is_series: true, names: vec![], order: Order::Stated, count })
+        Ok(Self {
+            path: path.to_owned(),
+            datasets: vec![data],
+            is_series: true,
+            names: vec![],
+            order: Order::Stated,
+            count,
+        })
     }
 
     /// Checks that images can be identified by number.
@@ -120,17 +150,28 @@ impl Template {
     }
 
     /// Reads the images.
-    pub(super) fn read(&self, file: &File, asked: Asked, settings: &ImageSettings, account: &mut Account) -> Result<Stored> {
+    pub(super) fn read(
+        &self,
+        file: &File,
+        asked: Asked,
+        settings: &ImageSettings,
+        account: &mut Account,
+    ) -> Result<Stored> {
         let turned = self.is_turned(file, asked, settings, account)?;
         let first = &self.datasets[0];
         let shape = file.input.shape(first)?.unwrap_or_default();
-        let (frames, of_image) = if self.is_series { (shape[0], &shape[1..]) } else { (1, &shape[..]) };
+        let (frames, of_image) =
+            if self.is_series { (shape[0], &shape[1..]) } else { (1, &shape[..]) };
         let channels = match of_image {
             [_, _] => 1,
             [_, _, 3] => 3,
             _ => {
-                let advice = "images must be grayscale, or RGB along the last axis: write the file again";
-                return Err(file.input.mismatch(first, "grayscale or RGB images", format!("shape {shape:?}"), advice).into());
+                let advice =
+                    "images must be grayscale, or RGB along the last axis: write the file again";
+                return Err(file
+                    .input
+                    .mismatch(first, "grayscale or RGB images", format!("shape {shape:?}"), advice)
+                    .into());
             }
         };
         let (mut bytes, mut floats, mut dtype) = (vec![], vec![], "");
@@ -139,26 +180,41 @@ impl Template {
             let numbers = file.input.numbers(dataset, &sizes)?;
             dtype = if numbers.kind() == Kind::Byte { "u8" } else { "not bytes" };
             match numbers.kind() {
-                Kind::Byte if floats.is_empty() => {
-                    append(&mut bytes, planar(&shape, frames, channels, turned, numbers.stored::<u8>()?))
-                }
+                Kind::Byte if floats.is_empty() => append(
+                    &mut bytes,
+                    planar(&shape, frames, channels, turned, numbers.stored::<u8>()?),
+                ),
                 Kind::Whole | Kind::Float if bytes.is_empty() => {
-                    append(&mut floats, planar(&shape, frames, channels, turned, numbers.floats()?));
+                    append(
+                        &mut floats,
+                        planar(&shape, frames, channels, turned, numbers.floats()?),
+                    );
                 }
                 _ => {
                     let advice = "write all images with one type";
-                    return Err(file.input.mismatch(dataset, "the type of the other images", "another type", advice).into());
+                    return Err(file
+                        .input
+                        .mismatch(dataset, "the type of the other images", "another type", advice)
+                        .into());
                 }
             }
         }
-        let (height, width) = if turned { (of_image[1], of_image[0]) } else { (of_image[0], of_image[1]) };
-        account.took(format!("images from {}: {} of {height} x {width}, {channels} channels, {dtype}", self.path, self.count));
-        let range = settings.range.or((self.is_of_allen() && dtype != "u8").then_some([0.0, 255.0]));
-        let mismatch = |expected, found, advice| file.input.mismatch(&self.path, expected, found, advice);
+        let (height, width) =
+            if turned { (of_image[1], of_image[0]) } else { (of_image[0], of_image[1]) };
+        account.took(format!(
+            "images from {}: {} of {height} x {width}, {channels} channels, {dtype}",
+            self.path, self.count
+        ));
+        let range =
+            settings.range.or((self.is_of_allen() && dtype != "u8").then_some([0.0, 255.0]));
+        let mismatch =
+            |expected, found, advice| file.input.mismatch(&self.path, expected, found, advice);
         let area = channels * height * width;
         let pixels = match range {
             None | Some([0.0, 255.0]) if floats.is_empty() => Pixels::Bytes(bytes),
-            _ if floats.is_empty() => units(asked, range, Numbers { values: &bytes, area, dtype }, mismatch, account)?,
+            _ if floats.is_empty() => {
+                units(asked, range, Numbers { values: &bytes, area, dtype }, mismatch, account)?
+            }
             _ => units(asked, range, Numbers { values: &floats, area, dtype }, mismatch, account)?,
         };
         Ok(Stored { shape: [self.count, channels, height, width], pixels })
@@ -170,20 +226,34 @@ impl Template {
 
     /// Whether images are stored width first. The format says so, most writers do not, and nothing
     /// in a file tells.
-    fn is_turned(&self, file: &File, asked: Asked, settings: &ImageSettings, account: &mut Account) -> Result<bool> {
+    fn is_turned(
+        &self,
+        file: &File,
+        asked: Asked,
+        settings: &ImageSettings,
+        account: &mut Account,
+    ) -> Result<bool> {
         use ImageAxis::{Height, Width};
         if let Some(axes) = &settings.axes {
-            let of_pixels: Vec<ImageAxis> = axes.iter().copied().filter(|axis| [Height, Width].contains(axis)).collect();
+            let of_pixels: Vec<ImageAxis> =
+                axes.iter().copied().filter(|axis| [Height, Width].contains(axis)).collect();
             if of_pixels.len() == 2 && of_pixels[0] != of_pixels[1] {
                 return Ok(of_pixels[0] == Width);
             }
             let found = format!("{axes:?}").to_lowercase();
             return Err(asked
-                .mismatch("images.axes", "height,width or width,height", found, ["in the order of the file"; 2])
+                .mismatch(
+                    "images.axes",
+                    "height,width or width,height",
+                    found,
+                    ["in the order of the file"; 2],
+                )
                 .into());
         }
         if self.is_of_allen() {
-            account.assumes("images of the Brain Observatory are stored in row-major order: height, then width");
+            account.assumes(
+                "images of the Brain Observatory are stored in row-major order: height, then width",
+            );
             return Ok(false);
         }
         let shape = file.input.shape(&self.datasets[0])?.unwrap_or_default();
@@ -222,10 +292,14 @@ fn numbered(images: &mut [&Object]) -> Order {
         Some((word.to_owned(), image.name()[word.len()..].parse().ok()?))
     };
     let numbers: Option<Vec<(String, usize)>> = images.iter().map(|image| number(image)).collect();
-    let Some(numbers) = numbers else { return if images.len() == 1 { Order::Stated } else { Order::Unknown } };
+    let Some(numbers) = numbers else {
+        return if images.len() == 1 { Order::Stated } else { Order::Unknown };
+    };
     let mut places: Vec<usize> = numbers.iter().map(|(_, number)| *number).collect();
     places.sort_unstable();
-    if numbers.iter().any(|(word, _)| *word != numbers[0].0) || !places.iter().copied().eq(0..images.len()) {
+    if numbers.iter().any(|(word, _)| *word != numbers[0].0)
+        || !places.iter().copied().eq(0..images.len())
+    {
         return Order::Unknown;
     }
     images.sort_by_key(|image| number(image).map(|(_, number)| number));
@@ -234,13 +308,23 @@ fn numbered(images: &mut [&Object]) -> Order {
 
 /// Converts to `[frames, channels, height, width]` from channels last; `turned` if stored width
 /// first.
-fn planar<T: Copy>(shape: &[usize], frames: usize, channels: usize, turned: bool, values: Vec<T>) -> Vec<T> {
+fn planar<T: Copy>(
+    shape: &[usize],
+    frames: usize,
+    channels: usize,
+    turned: bool,
+    values: Vec<T>,
+) -> Vec<T> {
     if channels == 1 && !turned {
         return values;
     }
-    let sides = if shape.len() == 2 { shape } else { &shape[shape.len() - 2 - usize::from(channels == 3)..][..2] };
-    let stored =
-        ArrayD::from_shape_vec(vec![frames, sides[0], sides[1], channels], values).expect("as many values as the shape says");
+    let sides = if shape.len() == 2 {
+        shape
+    } else {
+        &shape[shape.len() - 2 - usize::from(channels == 3)..][..2]
+    };
+    let stored = ArrayD::from_shape_vec(vec![frames, sides[0], sides[1], channels], values)
+        .expect("as many values as the shape says");
     let ordered = stored.permuted_axes(if turned { vec![0, 3, 2, 1] } else { vec![0, 3, 1, 2] });
     ordered.iter().copied().collect()
 }

@@ -18,7 +18,8 @@ pub(in crate::import) fn of_array(
     account: &mut Account,
 ) -> Result<Stored> {
     let Some(axes) = &settings.axes else {
-        let (expected, found) = ("the axes of the array", format!("none, for shape {:?}", source.shape()));
+        let (expected, found) =
+            ("the axes of the array", format!("none, for shape {:?}", source.shape()));
         let advice = [
             "name them, for example axes = [\"image\", \"height\", \"width\"]",
             "name them, for example --image-axes image,height,width",
@@ -28,13 +29,20 @@ pub(in crate::import) fn of_array(
     source.check_rank(axes)?;
     let order = order(asked, axes)?;
     let sizes = source.shape();
-    let size = |wanted| order.iter().find(|(axis, _)| *axis == wanted).map(|(_, place)| sizes[*place]);
+    let size =
+        |wanted| order.iter().find(|(axis, _)| *axis == wanted).map(|(_, place)| sizes[*place]);
     let (height, width) = match (size(ImageAxis::Pixel), stored) {
-        (Some(pixels), Some([height, width])) if height.checked_mul(width) == Some(pixels) => (height, width),
+        (Some(pixels), Some([height, width])) if height.checked_mul(width) == Some(pixels) => {
+            (height, width)
+        }
         (Some(pixels), found) => {
             let expected = format!("height and width of the {pixels} pixels of an image");
-            let found = found.map_or("none".to_owned(), |[height, width]| format!("{height} x {width}"));
-            let advice = ["add stored = [height, width]", "save the images with an axis of rows and one of columns"];
+            let found =
+                found.map_or("none".to_owned(), |[height, width]| format!("{height} x {width}"));
+            let advice = [
+                "add stored = [height, width]",
+                "save the images with an axis of rows and one of columns",
+            ];
             return Err(asked.mismatch("images.stored", expected, found, advice).into());
         }
         (None, Some(_)) => {
@@ -43,10 +51,13 @@ pub(in crate::import) fn of_array(
         }
         (None, None) => (size(ImageAxis::Height).unwrap_or(1), size(ImageAxis::Width).unwrap_or(1)),
     };
-    let shape = [size(ImageAxis::Image).unwrap_or(0), size(ImageAxis::Channel).unwrap_or(1), height, width];
+    let shape =
+        [size(ImageAxis::Image).unwrap_or(0), size(ImageAxis::Channel).unwrap_or(1), height, width];
     if shape.contains(&0) || ![1, 3].contains(&shape[1]) {
         let expected = "at least one image and pixel, and 1 or 3 channels";
-        return Err(source.mismatch(expected, format!("shape {sizes:?}"), "correct the axis names").into());
+        return Err(source
+            .mismatch(expected, format!("shape {sizes:?}"), "correct the axis names")
+            .into());
     }
     account.took(format!(
         "images from {}: {} of {height} x {width}, {} channels, {}",
@@ -64,7 +75,11 @@ pub(in crate::import) fn of_array(
         _ => {
             let values = in_order(source.doubles()?.view(), &places, has_channels);
             let mismatch = |expected, found, advice| source.mismatch(expected, found, advice);
-            let numbers = Numbers { values: &values, area: shape[1] * height * width, dtype: source.data.dtype() };
+            let numbers = Numbers {
+                values: &values,
+                area: shape[1] * height * width,
+                dtype: source.data.dtype(),
+            };
             units(asked, settings.range, numbers, mismatch, account)?
         }
     };
@@ -91,7 +106,10 @@ pub(in crate::import) fn units<T: Copy + Into<f64>>(
     let Numbers { values, area, dtype } = numbers;
     let Some([black, white]) = range else {
         let expected = format!("the pixel values of black and white, since the images are {dtype}");
-        let advice = ["add range = [0, 255] with the right values", "add --range 0,255 with the right values"];
+        let advice = [
+            "add range = [0, 255] with the right values",
+            "add --range 0,255 with the right values",
+        ];
         return Err(asked.mismatch("images.range", expected, "none", advice).into());
     };
     if !(black < white && black.is_finite() && white.is_finite()) {
@@ -100,13 +118,21 @@ pub(in crate::import) fn units<T: Copy + Into<f64>>(
     }
     let values = || values.iter().map(|value| (*value).into());
     if let Some(place) = values().position(|value| !(black..=white).contains(&value)) {
-        let found = format!("{} at image {}, pixel {}", values().nth(place).unwrap_or(f64::NAN), place / area, place % area);
+        let found = format!(
+            "{} at image {}, pixel {}",
+            values().nth(place).unwrap_or(f64::NAN),
+            place / area,
+            place % area
+        );
         let advice = "this is the stated range from black to white: correct it, or the images";
         return Err(mismatch(format!("pixels from {black} to {white}"), found, advice).into());
     }
-    let (least, most) =
-        values().fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), value| (least.min(value), most.max(value)));
-    account.took(format!("pixels from {least} to {most}, with black = {black} and white = {white}"));
+    let (least, most) = values()
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), value| {
+            (least.min(value), most.max(value))
+        });
+    account
+        .took(format!("pixels from {least} to {most}, with black = {black} and white = {white}"));
     if most - least < (white - black) / 2.0 {
         let part = 100.0 * (most - least) / (white - black);
         account
@@ -134,16 +160,23 @@ fn order(asked: Asked, axes: &[ImageAxis]) -> Result<Vec<(ImageAxis, usize)>> {
         .filter_map(|wanted| Some((wanted, axes.iter().position(|axis| *axis == wanted)?)))
         .collect();
     let has = |axis| axes.contains(&axis);
-    let fits = has(Image) && (has(Height) && has(Width) && !has(Pixel) || has(Pixel) && !has(Height) && !has(Width));
+    let fits = has(Image)
+        && (has(Height) && has(Width) && !has(Pixel) || has(Pixel) && !has(Height) && !has(Width));
     if fits && order.len() == axes.len() {
         return Ok(order);
     }
     let expected = "image, height and width, with or without channel; or image and pixel";
     let found = format!("{axes:?}").to_lowercase();
-    Err(asked.mismatch("images.axes", expected, found, ["use each axis of the array once"; 2]).into())
+    Err(asked
+        .mismatch("images.axes", expected, found, ["use each axis of the array once"; 2])
+        .into())
 }
 
-fn in_order<T: Copy>(values: ndarray::ArrayViewD<T>, places: &[usize], has_channels: bool) -> Vec<T> {
+fn in_order<T: Copy>(
+    values: ndarray::ArrayViewD<T>,
+    places: &[usize],
+    has_channels: bool,
+) -> Vec<T> {
     let ordered = values.permuted_axes(places.to_vec());
     let ordered = if has_channels { ordered } else { ordered.insert_axis(Axis(1)) };
     ordered.iter().copied().collect()

@@ -57,16 +57,27 @@ pub fn suite2p(folder: &Path, settings: &Suite2pSettings) -> Result<Imported> {
         Traces::Fluorescence => format!("F minus {NEUROPIL} times Fneu"),
     };
     account.assumes(format!("a response is the mean of {measure} {}", window.sentence()));
-    account.assumes(format!("sample 0 of every plane is at 0 s, and there are {rate} samples per second"));
+    account.assumes(format!(
+        "sample 0 of every plane is at 0 s, and there are {rate} samples per second"
+    ));
     let mut columns: Vec<Vec<f64>> = vec![];
     let mut is_within = vec![true; windows.len()];
     for plane in planes(folder)? {
         columns.extend(of_plane(&plane, settings, &windows, &mut is_within, &mut account)?);
     }
     let neurons = columns.len();
-    let responses = Array2::from_shape_fn((windows.len(), neurons), |(window, neuron)| columns[neuron][window]);
+    let responses =
+        Array2::from_shape_fn((windows.len(), neurons), |(window, neuron)| columns[neuron][window]);
     let neurons = Neurons::unnamed(neurons);
-    let recorded = Recorded { trial, image, is_within, responses, behavior: None, pupil_center: None, neurons };
+    let recorded = Recorded {
+        trial,
+        image,
+        is_within,
+        responses,
+        behavior: None,
+        pupil_center: None,
+        neurons,
+    };
     recorded.into_scan(asked, &settings.common, stored, settings.first_image, account)
 }
 
@@ -77,17 +88,27 @@ fn planes(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     let inner = folder.join("suite2p");
     let folder = if inner.is_dir() { &inner } else { folder };
-    let listed = std::fs::read_dir(folder).and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>());
+    let listed =
+        std::fs::read_dir(folder).and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>());
     let mut names: Vec<String> = listed
         .map_err(FileError::refused(folder, "list"))?
         .iter()
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|name| name.strip_prefix("plane").is_some_and(|number| number.parse::<usize>().is_ok()))
+        .filter(|name| {
+            name.strip_prefix("plane").is_some_and(|number| number.parse::<usize>().is_ok())
+        })
         .collect();
     names.sort_by(|left, right| by_number(left, right));
     if names.is_empty() {
         let advice = "give the folder that suite2p wrote";
-        return Err(FileError::mismatch(folder, "planes", "plane0, plane1, ..., or spks.npy", "none", advice).into());
+        return Err(FileError::mismatch(
+            folder,
+            "planes",
+            "plane0, plane1, ..., or spks.npy",
+            "none",
+            advice,
+        )
+        .into());
     }
     Ok(names.iter().map(|name| folder.join(name)).collect())
 }
@@ -103,7 +124,9 @@ fn of_plane(
 ) -> Result<Vec<Vec<f64>>> {
     let (rows, neuropil) = match settings.traces {
         Traces::Spikes => (Rows::open(&plane.join("spks.npy"))?, None),
-        Traces::Fluorescence => (Rows::open(&plane.join("F.npy"))?, Some(Rows::open(&plane.join("Fneu.npy"))?)),
+        Traces::Fluorescence => {
+            (Rows::open(&plane.join("F.npy"))?, Some(Rows::open(&plane.join("Fneu.npy"))?))
+        }
     };
     if let Some(neuropil) = &neuropil {
         neuropil.check_same(&rows)?;
@@ -111,10 +134,13 @@ fn of_plane(
     rows.check_windows(windows.len())?;
     let name = plane.file_name().unwrap_or_default().to_string_lossy();
     let iscell = cells(&plane.join("iscell.npy"), rows.rois)?;
-    let kept: Vec<usize> = (0..rows.rois).filter(|roi| iscell.as_ref().is_none_or(|iscell| iscell[*roi])).collect();
+    let kept: Vec<usize> =
+        (0..rows.rois).filter(|roi| iscell.as_ref().is_none_or(|iscell| iscell[*roi])).collect();
     account.took(format!("{name}: {} cells, {} samples", kept.len(), rows.samples));
     match iscell {
-        None => account.assumes(format!("{name}: every region of interest counts as a cell, because there is no iscell.npy")),
+        None => account.assumes(format!(
+            "{name}: every region of interest counts as a cell, because there is no iscell.npy"
+        )),
         Some(_) if kept.len() < rows.rois => {
             account.dropped_as(format!(
                 "{name}: {} of {} regions of interest that are not cells",
@@ -126,28 +152,51 @@ fn of_plane(
     }
     let clock = Clock::Regular { start: 0.0, rate: settings.rate, samples: rows.samples };
     let samples: Vec<_> = windows.iter().map(|window| clock.window(*window)).collect();
-    is_within.iter_mut().zip(&samples).for_each(|(is_within, samples)| *is_within &= samples.is_some());
+    is_within
+        .iter_mut()
+        .zip(&samples)
+        .for_each(|(is_within, samples)| *is_within &= samples.is_some());
     let within: Vec<_> = samples.iter().flatten().cloned().collect();
     let less = neuropil.as_ref().map(|neuropil| (neuropil, NEUROPIL));
-    let means = kept.par_iter().map(|roi| mean_of(&rows, less, *roi, &within)).collect::<Result<Vec<_>>>()?;
+    let means = kept
+        .par_iter()
+        .map(|roi| mean_of(&rows, less, *roi, &within))
+        .collect::<Result<Vec<_>>>()?;
     if !means.is_empty() && !within.is_empty() && means.iter().flatten().all(|mean| *mean == 0.0) {
         // suite2p writes zeros if deconvolution is turned off.
         let advice = "run suite2p with do_deconvolution, or use --traces f";
-        return Err(FileError::mismatch(rows.path(), "the array", "activity in some window", "zeros throughout", advice).into());
+        return Err(FileError::mismatch(
+            rows.path(),
+            "the array",
+            "activity in some window",
+            "zeros throughout",
+            advice,
+        )
+        .into());
     }
     let column = |means: Vec<f64>| {
         let mut means = means.into_iter();
-        samples.iter().map(|samples| samples.as_ref().and_then(|_| means.next()).unwrap_or(f64::NAN)).collect()
+        samples
+            .iter()
+            .map(|samples| samples.as_ref().and_then(|_| means.next()).unwrap_or(f64::NAN))
+            .collect()
     };
     Ok(means.into_iter().map(column).collect())
 }
 
-fn images(asked: Asked, settings: &Suite2pSettings, account: &mut Account) -> Result<(Stored, Vec<String>)> {
+fn images(
+    asked: Asked,
+    settings: &Suite2pSettings,
+    account: &mut Account,
+) -> Result<(Stored, Vec<String>)> {
     let path = &settings.images;
     foreign::refuse(path)?;
     match pictures_in(path)? {
         Some(names) => of_files(path, names, account),
-        None => Ok((of_array(asked, &settings.common.images, None, &source::read(path, None)?, account)?, vec![])),
+        None => Ok((
+            of_array(asked, &settings.common.images, None, &source::read(path, None)?, account)?,
+            vec![],
+        )),
     }
 }
 
@@ -161,30 +210,38 @@ fn shown(
 ) -> Result<(Vec<i64>, Vec<usize>)> {
     let first = settings.first_image;
     let advice = "correct the table, or set --first-image to the number of the first image";
-    let mismatch = |expected: String, found: String| FileError::mismatch(&settings.onsets, "image", expected, found, advice);
+    let mismatch = |expected: String, found: String| {
+        FileError::mismatch(&settings.onsets, "image", expected, found, advice)
+    };
     let of_row: Vec<Option<usize>> = match &onsets.image {
         Shown::Numbers(numbers) => {
             let of_row = |(row, number): (usize, &i64)| match number.saturating_sub(first as i64) {
                 _ if *number == -1 => Ok(None),
                 place if place >= 0 && place < count as i64 => Ok(Some(place as usize)),
                 _ => {
-                    let expected =
-                        format!("numbers of the {count} images from {first} to {}, or -1 for a blank", count + first - 1);
+                    let expected = format!(
+                        "numbers of the {count} images from {first} to {}, or -1 for a blank",
+                        count + first - 1
+                    );
                     Err(mismatch(expected, format!("{number} in row {row}")))
                 }
             };
-            let name = names.first().map_or(String::new(), |name| format!(": image {first} is {name}"));
+            let name =
+                names.first().map_or(String::new(), |name| format!(": image {first} is {name}"));
             account.assumes(format!("image numbers start at {first}{name}"));
             numbers.iter().enumerate().map(of_row).collect::<std::result::Result<_, _>>()?
         }
         Shown::Names(shown) => {
-            let stem = |name: &str| Path::new(name).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let stem = |name: &str| {
+                Path::new(name).file_stem().unwrap_or_default().to_string_lossy().into_owned()
+            };
             let file = |name: &str| name.rsplit('/').next().unwrap_or(name).to_owned();
             let of_row = |(row, wanted): (usize, &String)| {
                 if wanted.is_empty() || wanted == "-1" || wanted.eq_ignore_ascii_case("blank") {
                     return Ok(None);
                 }
-                let place = names.iter().position(|name| file(name) == *wanted || stem(name) == *wanted);
+                let place =
+                    names.iter().position(|name| file(name) == *wanted || stem(name) == *wanted);
                 place.map(Some).ok_or_else(|| {
                     mismatch(
                         format!("names of the {} pictures, or image numbers", names.len()),
@@ -199,6 +256,7 @@ fn shown(
     if blanks > 0 {
         account.dropped_as(format!("{blanks} of {} onsets that show a blank", of_row.len()));
     }
-    let trial = (0..of_row.len()).filter(|row| of_row[*row].is_some()).map(|row| row as i64).collect();
+    let trial =
+        (0..of_row.len()).filter(|row| of_row[*row].is_some()).map(|row| row as i64).collect();
     Ok((trial, of_row.into_iter().flatten().collect()))
 }

@@ -31,23 +31,44 @@ struct Job<'a> {
 }
 
 /// Computes the result in chunks, from a source in chunks.
-pub(super) fn correlate(isa: Isa, c: &Correlation, source: &[u16], weight: &[f32], order: WeightOrder) -> Vec<u16> {
+pub(super) fn correlate(
+    isa: Isa,
+    c: &Correlation,
+    source: &[u16],
+    weight: &[f32],
+    order: WeightOrder,
+) -> Vec<u16> {
     let in_chunks = c.in_channels.div_ceil(CHUNK);
     let out_chunks = c.out_channels.div_ceil(CHUNK);
     let last = c.in_channels - (in_chunks - 1) * CHUNK;
-    let paired: Option<Vec<Vec<TapPair>>> = (c.in_channels == 1).then(|| c.phases.iter().map(tap_pairs).collect());
+    let paired: Option<Vec<Vec<TapPair>>> =
+        (c.in_channels == 1).then(|| c.phases.iter().map(tap_pairs).collect());
     let blocks = (0..out_chunks).into_par_iter().step_by(MOST_CHUNKS).map(|first| {
         let chunks = MOST_CHUNKS.min(out_chunks - first);
         let weights = match &paired {
-            Some(phases) => phases.iter().map(|pairs| packed_pairs(c, pairs, first, chunks, weight, order)).collect(),
-            None => c.phases.iter().map(|phase| packed(c, phase, first, chunks, weight, order)).collect(),
+            Some(phases) => phases
+                .iter()
+                .map(|pairs| packed_pairs(c, pairs, first, chunks, weight, order))
+                .collect(),
+            None => c
+                .phases
+                .iter()
+                .map(|phase| packed(c, phase, first, chunks, weight, order))
+                .collect(),
         };
         Block { first, chunks, weights }
     });
     let blocks = blocks.collect();
     let taps = match &paired {
-        Some(phases) => phases.iter().map(|pairs| pairs.iter().map(|pair| pair.offset * CHUNK).collect()).collect(),
-        None => c.phases.iter().map(|phase| phase.taps.iter().map(|tap| tap.offset * CHUNK).collect()).collect(),
+        Some(phases) => phases
+            .iter()
+            .map(|pairs| pairs.iter().map(|pair| pair.offset * CHUNK).collect())
+            .collect(),
+        None => c
+            .phases
+            .iter()
+            .map(|phase| phase.taps.iter().map(|tap| tap.offset * CHUNK).collect())
+            .collect(),
     };
     let job = Job { isa, c, in_chunks, last, taps, blocks };
     let image = in_chunks * c.padded.height * c.padded.width * CHUNK;
@@ -55,9 +76,11 @@ pub(super) fn correlate(isa: Isa, c: &Correlation, source: &[u16], weight: &[f32
     // SAFETY: the tasks cover the images, and write every phase of every chunk of each.
     let (target, ()) = unsafe {
         written(source.len() / image * target_image, |target| {
-            source.par_chunks_exact(image).zip(target.par_chunks_exact_mut(target_image)).for_each(|(source, target)| {
-                with_scratch(|scratch| job.one_image(source, target, scratch));
-            });
+            source.par_chunks_exact(image).zip(target.par_chunks_exact_mut(target_image)).for_each(
+                |(source, target)| {
+                    with_scratch(|scratch| job.one_image(source, target, scratch));
+                },
+            );
         })
     };
     target
@@ -78,7 +101,9 @@ fn tap_pairs(phase: &Phase) -> Vec<TapPair> {
     let mut pairs: Vec<TapPair> = Vec::new();
     for (offset, index) in taps {
         match pairs.last_mut() {
-            Some(pair) if pair.second.is_none() && pair.offset + 1 == offset => pair.second = Some(index),
+            Some(pair) if pair.second.is_none() && pair.offset + 1 == offset => {
+                pair.second = Some(index)
+            }
             _ => pairs.push(TapPair { offset, first: index, second: None }),
         }
     }
@@ -86,7 +111,14 @@ fn tap_pairs(phase: &Phase) -> Vec<TapPair> {
 }
 
 /// The weights of a phase with one channel, `[pair of taps][output channel][2]`.
-fn packed_pairs(c: &Correlation, pairs: &[TapPair], first: usize, chunks: usize, weight: &[f32], order: WeightOrder) -> Vec<u16> {
+fn packed_pairs(
+    c: &Correlation,
+    pairs: &[TapPair],
+    first: usize,
+    chunks: usize,
+    weight: &[f32],
+    order: WeightOrder,
+) -> Vec<u16> {
     let width = chunks * CHUNK;
     let mut packed = vec![0; pairs.len() * width * 2];
     for output in 0..width.min(c.out_channels - first * CHUNK) {
@@ -102,7 +134,14 @@ fn packed_pairs(c: &Correlation, pairs: &[TapPair], first: usize, chunks: usize,
 
 /// The weights of a phase in the order in which they are read, `[in chunk][tap][pair][output
 /// channel][2]`.
-fn packed(c: &Correlation, phase: &Phase, first: usize, chunks: usize, weight: &[f32], order: WeightOrder) -> Vec<u16> {
+fn packed(
+    c: &Correlation,
+    phase: &Phase,
+    first: usize,
+    chunks: usize,
+    weight: &[f32],
+    order: WeightOrder,
+) -> Vec<u16> {
     let in_chunks = c.in_channels.div_ceil(CHUNK);
     let last = c.in_channels - (in_chunks - 1) * CHUNK;
     let mut packed = vec![0; Dots::weights(in_chunks, last, phase.taps.len(), chunks)];
@@ -115,7 +154,8 @@ fn packed(c: &Correlation, phase: &Phase, first: usize, chunks: usize, weight: &
             let from = &weight[(first * CHUNK + output) * order.out_step + input * order.in_step..];
             let before = chunk * CHUNK / 2 * phase.taps.len();
             for (index, tap) in phase.taps.iter().enumerate() {
-                packed[((before + index * pairs(chunk) + pair) * width + output) * 2 + input % 2] = narrow(from[tap.index]);
+                packed[((before + index * pairs(chunk) + pair) * width + output) * 2 + input % 2] =
+                    narrow(from[tap.index]);
             }
         }
     }
@@ -138,10 +178,15 @@ impl Job<'_> {
         let mut sums = [0.0; PIXELS * MOST_CHUNKS * CHUNK];
         let mut rounded = [Uninit16::new(0); PIXELS * MOST_CHUNKS * CHUNK];
         for block in &self.blocks {
-            let target = &mut target[block.first * c.plane() * CHUNK..][..block.chunks * c.plane() * CHUNK];
+            let target =
+                &mut target[block.first * c.plane() * CHUNK..][..block.chunks * c.plane() * CHUNK];
             for ((phase, taps), weights) in c.phases.iter().zip(&self.taps).zip(&block.weights) {
                 // Short rows are processed two at a time.
-                let columns = if phase.columns.div_ceil(PIXELS / 2) % 2 == 1 && phase.rows > 1 { PIXELS / 2 } else { PIXELS };
+                let columns = if phase.columns.div_ceil(PIXELS / 2) % 2 == 1 && phase.rows > 1 {
+                    PIXELS / 2
+                } else {
+                    PIXELS
+                };
                 let rows = PIXELS / columns;
                 for row in (0..phase.rows).step_by(rows) {
                     for column in (0..phase.columns).step_by(columns) {
@@ -163,9 +208,15 @@ impl Job<'_> {
                             if row >= phase.rows || column >= phase.columns {
                                 continue;
                             }
-                            let (y, x) = (phase.first_row + row * c.step, phase.first_column + column * c.step);
-                            for (chunk, target) in target.chunks_exact_mut(c.plane() * CHUNK).enumerate() {
-                                let from = &rounded[(pixel * block.chunks + chunk) * CHUNK..][..CHUNK];
+                            let (y, x) = (
+                                phase.first_row + row * c.step,
+                                phase.first_column + column * c.step,
+                            );
+                            for (chunk, target) in
+                                target.chunks_exact_mut(c.plane() * CHUNK).enumerate()
+                            {
+                                let from =
+                                    &rounded[(pixel * block.chunks + chunk) * CHUNK..][..CHUNK];
                                 target[(y * c.width + x) * CHUNK..][..CHUNK].copy_from_slice(from);
                             }
                         }

@@ -45,7 +45,9 @@ struct Arguments<'a> {
 /// Everything that the sizes describe lies within the slices, `sums` is large enough, and the
 /// processor has the instructions.
 #[inline(always)]
-unsafe fn dots<V: Vector, B: Bf16<V>, const VECTORS: usize, const COLUMNS: usize>(arguments: &Arguments) {
+unsafe fn dots<V: Vector, B: Bf16<V>, const VECTORS: usize, const COLUMNS: usize>(
+    arguments: &Arguments,
+) {
     let d = arguments.dots;
     // SAFETY: the caller guarantees access to every pixel, tap and pair.
     unsafe {
@@ -56,9 +58,11 @@ unsafe fn dots<V: Vector, B: Bf16<V>, const VECTORS: usize, const COLUMNS: usize
             for tap in d.taps {
                 let source = d.source.as_ptr().add(chunk * d.plane + tap);
                 for pair in 0..pairs {
-                    let factors: [B::Pairs; VECTORS] = std::array::from_fn(|v| B::load_pairs(weights.add(2 * v * V::LANES)));
+                    let factors: [B::Pairs; VECTORS] =
+                        std::array::from_fn(|v| B::load_pairs(weights.add(2 * v * V::LANES)));
                     for pixel in 0..PIXELS {
-                        let at = source.add(pixel / COLUMNS * d.row_step + pixel % COLUMNS * CHUNK + 2 * pair);
+                        let at = source
+                            .add(pixel / COLUMNS * d.row_step + pixel % COLUMNS * CHUNK + 2 * pair);
                         let value = B::splat_pair(at);
                         for v in 0..VECTORS {
                             sums[pixel][v] = B::add_dot(sums[pixel][v], value, factors[v]);
@@ -80,7 +84,12 @@ compiled_for_bf16!(dots, Arguments, VECTORS, COLUMNS);
 
 impl Dots<'_> {
     /// Size of the weights in numbers.
-    pub(in super::super) fn weights(chunks: usize, last: usize, taps: usize, outputs: usize) -> usize {
+    pub(in super::super) fn weights(
+        chunks: usize,
+        last: usize,
+        taps: usize,
+        outputs: usize,
+    ) -> usize {
         ((chunks - 1) * PAIRS + last.div_ceil(2)) * taps * outputs * CHUNK * 2
     }
 
@@ -91,8 +100,14 @@ impl Dots<'_> {
             tap + (self.chunks - 1) * self.plane + (rows - 1) * self.row_step + self.columns * CHUNK
         });
         assert!(reach <= self.source.len(), "a pixel extends beyond its source");
-        assert!(Self::weights(self.chunks, self.last, self.taps.len(), self.outputs) <= self.weights.len());
-        assert!(PIXELS * self.outputs * CHUNK <= sums.len() && (1..=MOST_CHUNKS).contains(&self.outputs));
+        assert!(
+            Self::weights(self.chunks, self.last, self.taps.len(), self.outputs)
+                <= self.weights.len()
+        );
+        assert!(
+            PIXELS * self.outputs * CHUNK <= sums.len()
+                && (1..=MOST_CHUNKS).contains(&self.outputs)
+        );
         let arguments = Arguments { dots: self, sums: sums.as_mut_ptr() };
         let kernel: unsafe fn(&Arguments) = match (isa.wide(), self.outputs, self.columns) {
             (true, 1, 8) => bf16_instance!(isa, dots, 1, 8),
@@ -105,7 +120,8 @@ impl Dots<'_> {
             (false, 2, 4) => bf16_instance!(isa, dots, 4, 4),
             _ => unreachable!("rows of 8 or 4 pixels"),
         };
-        // SAFETY: the assertions above cover all reads and writes; the instruction set was detected.
+        // SAFETY: the assertions above cover all reads and writes; the instruction set was
+        // detected.
         unsafe { kernel(&arguments) }
     }
 }

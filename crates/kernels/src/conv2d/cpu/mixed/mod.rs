@@ -57,19 +57,25 @@ impl MixedConvolution {
     }
 
     pub(crate) fn forward(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-        let y = with_numbers(x, |x| with_elements(weight, |weight| Ok(forward(Isa::active(), &self.0, x, weight))))?;
+        let y = with_numbers(x, |x| {
+            with_elements(weight, |weight| Ok(forward(Isa::active(), &self.0, x, weight)))
+        })?;
         self.output().tensor(y)
     }
 
     /// The gradient with respect to x.
     pub(crate) fn input_gradient(&self, dy: &Tensor, weight: &Tensor) -> Result<Tensor> {
-        let dx = with_numbers(dy, |dy| with_elements(weight, |weight| Ok(input_gradient(Isa::active(), &self.0, dy, weight))))?;
+        let dx = with_numbers(dy, |dy| {
+            with_elements(weight, |weight| Ok(input_gradient(Isa::active(), &self.0, dy, weight)))
+        })?;
         Sizes::new(self.0.input_dims()).tensor(dx)
     }
 
     /// The gradient with respect to the weight, as f32.
     pub(crate) fn weight_gradient(&self, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
-        let dw = with_numbers(x, |x| with_numbers(dy, |dy| Ok(weight_gradient(Isa::active(), &self.0, x, dy))))?;
+        let dw = with_numbers(x, |x| {
+            with_numbers(dy, |dy| Ok(weight_gradient(Isa::active(), &self.0, x, dy)))
+        })?;
         Tensor::from_vec(dw, &self.0.weight_dims(), &Device::Cpu)
     }
 }
@@ -78,7 +84,9 @@ fn forward(isa: Isa, p: &Problem, x: &[u16], weight: &[f32]) -> Vec<u16> {
     #[cfg(target_arch = "x86_64")]
     if isa == Isa::Amx {
         // SAFETY: the level was detected.
-        return unsafe { tiles::correlate::<Amx>(&Correlation::forward(p), x, weight, forward_order(p)) };
+        return unsafe {
+            tiles::correlate::<Amx>(&Correlation::forward(p), x, weight, forward_order(p))
+        };
     }
     if let Some(plan) = Plan::forward(p).filter(Plan::pays) {
         return winograd::mixed::correlate(isa, &plan, x, weight, forward_order(p), false);
@@ -90,7 +98,14 @@ fn input_gradient(isa: Isa, p: &Problem, dy: &[u16], weight: &[f32]) -> Vec<u16>
     #[cfg(target_arch = "x86_64")]
     if isa == Isa::Amx {
         // SAFETY: the level was detected.
-        return unsafe { tiles::correlate::<Amx>(&Correlation::input_gradient(p), dy, weight, input_gradient_order(p)) };
+        return unsafe {
+            tiles::correlate::<Amx>(
+                &Correlation::input_gradient(p),
+                dy,
+                weight,
+                input_gradient_order(p),
+            )
+        };
     }
     if let Some(plan) = Plan::input_gradient(p).filter(Plan::pays) {
         return winograd::mixed::correlate(isa, &plan, dy, weight, input_gradient_order(p), true);

@@ -19,9 +19,12 @@ pub(super) fn fill(padded: &PaddedImage, image: &[u16], to: &mut [u16]) {
     let chunks = image.len() / (f.height * f.width * CHUNK);
     let (to, slack) = to.split_at_mut(chunks * f.plane() * CHUNK);
     slack.fill(0);
-    for (from, to) in image.chunks_exact(f.height * f.width * CHUNK).zip(to.chunks_exact_mut(f.plane() * CHUNK)) {
+    for (from, to) in
+        image.chunks_exact(f.height * f.width * CHUNK).zip(to.chunks_exact_mut(f.plane() * CHUNK))
+    {
         for (y, to) in to.chunks_exact_mut(f.row() * CHUNK).enumerate() {
-            let Some(y) = y.checked_sub(f.top).map(|y| y * f.every).filter(|y| *y < f.height) else {
+            let Some(y) = y.checked_sub(f.top).map(|y| y * f.every).filter(|y| *y < f.height)
+            else {
                 to.fill(0);
                 continue;
             };
@@ -31,7 +34,12 @@ pub(super) fn fill(padded: &PaddedImage, image: &[u16], to: &mut [u16]) {
                 // image.
                 let left = f.left.saturating_sub(phase).div_ceil(f.stride).min(f.run);
                 let first = (left * f.stride + phase).saturating_sub(f.left);
-                let columns = f.width.div_ceil(f.every).saturating_sub(first).div_ceil(f.stride).min(f.run - left);
+                let columns = f
+                    .width
+                    .div_ceil(f.every)
+                    .saturating_sub(first)
+                    .div_ceil(f.stride)
+                    .min(f.run - left);
                 let (before, rest) = run.split_at_mut(left * CHUNK);
                 let (inner, after) = rest.split_at_mut(columns * CHUNK);
                 before.fill(0);
@@ -45,8 +53,11 @@ pub(super) fn fill(padded: &PaddedImage, image: &[u16], to: &mut [u16]) {
                     inner.copy_from_slice(&from[..columns * CHUNK]);
                     continue;
                 }
-                for (to, from) in
-                    inner.as_chunks_mut::<CHUNK>().0.iter_mut().zip(from.as_chunks::<CHUNK>().0.iter().step_by(step))
+                for (to, from) in inner
+                    .as_chunks_mut::<CHUNK>()
+                    .0
+                    .iter_mut()
+                    .zip(from.as_chunks::<CHUNK>().0.iter().step_by(step))
                 {
                     *to = *from;
                 }

@@ -89,11 +89,19 @@ compiled_for_bf16!(pair_sums, Arguments, VECTORS);
 impl PairSums<'_> {
     /// Writes the sums, `[row][output channel]`, or adds to them.
     pub(in super::super) fn sum(&self, isa: Isa, sums: &mut [f32], resume: bool) {
-        assert!(self.images * self.lines * self.pairs > 0 && (1..=MOST_CHUNKS).contains(&self.outputs));
-        let furthest =
-            self.offsets.iter().max().unwrap_or(&0) + (self.images - 1) * self.x_image + (self.lines - 1) * self.x_line;
-        assert!(furthest + (self.pairs - 1) * PAIR + 2 <= self.x.len(), "a row extends beyond its source");
-        let dy = (self.images - 1) * self.dy_image + (self.outputs - 1) * self.dy_chunk + self.lines * self.pairs * PAIR;
+        assert!(
+            self.images * self.lines * self.pairs > 0 && (1..=MOST_CHUNKS).contains(&self.outputs)
+        );
+        let furthest = self.offsets.iter().max().unwrap_or(&0)
+            + (self.images - 1) * self.x_image
+            + (self.lines - 1) * self.x_line;
+        assert!(
+            furthest + (self.pairs - 1) * PAIR + 2 <= self.x.len(),
+            "a row extends beyond its source"
+        );
+        let dy = (self.images - 1) * self.dy_image
+            + (self.outputs - 1) * self.dy_chunk
+            + self.lines * self.pairs * PAIR;
         assert!(dy <= self.dy.len() && ROWS * self.outputs * CHUNK <= sums.len());
         let arguments = Arguments { pair_sums: self, sums: sums.as_mut_ptr(), resume };
         let kernel: unsafe fn(&Arguments) = match (isa.wide(), self.outputs) {
@@ -101,7 +109,8 @@ impl PairSums<'_> {
             (true, _) | (false, 1) => bf16_instance!(isa, pair_sums, 2),
             (false, _) => bf16_instance!(isa, pair_sums, 4),
         };
-        // SAFETY: the assertions above cover all reads and writes; the instruction set was detected.
+        // SAFETY: the assertions above cover all reads and writes; the instruction set was
+        // detected.
         unsafe { kernel(&arguments) }
     }
 }

@@ -18,7 +18,8 @@ const U32: f64 = 1.0 / 16_777_216.0;
 /// Normal numbers, rounded to bfloat16.
 fn normal(seed: u64, dims: &[usize; 4]) -> Tensor {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let values: Vec<f32> = (0..dims.iter().product()).map(|_| StandardNormal.sample(&mut rng)).collect();
+    let values: Vec<f32> =
+        (0..dims.iter().product()).map(|_| StandardNormal.sample(&mut rng)).collect();
     let values = Tensor::from_vec(values, dims, &Device::Cpu).unwrap();
     values.to_dtype(DType::BF16).unwrap().to_dtype(DType::F32).unwrap()
 }
@@ -40,11 +41,19 @@ fn check(what: &str, found: &[f32], expected: &[f64], bound: impl Fn(usize) -> f
     let (mut errors, mut squares) = (0.0, 0.0);
     for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
         let error = (f64::from(*found) - expected).abs();
-        assert!(error <= bound(i), "{what}[{i}]: {found} instead of {expected}, off by {error}, allowed {}", bound(i));
+        assert!(
+            error <= bound(i),
+            "{what}[{i}]: {found} instead of {expected}, off by {error}, allowed {}",
+            bound(i)
+        );
         errors += error * error;
         squares += expected * expected;
     }
-    assert!(errors.sqrt() <= share * squares.sqrt(), "{what}: off by {} of the results", (errors / squares).sqrt());
+    assert!(
+        errors.sqrt() <= share * squares.sqrt(),
+        "{what}: off by {} of the results",
+        (errors / squares).sqrt()
+    );
 }
 
 /// Checks both gradients and the forward pass, at every level.
@@ -61,14 +70,20 @@ fn check_shape(x_dims: [usize; 4], out_channels: usize, kernel: usize, geometry:
         reference::input_gradient(&p, &elements(&dy), &w),
         reference::weight_gradient(&p, &elements(&x), &elements(&dy)),
     ];
-    let depths = [x_dims[1] * p.taps(), out_channels * p.taps(), p.batch * p.out_plane()].map(|n| n as f64);
+    let depths =
+        [x_dims[1] * p.taps(), out_channels * p.taps(), p.batch * p.out_plane()].map(|n| n as f64);
     // The sums of magnitudes of a transform follow from its own matrices, and its f32 error is
     // larger, too.
     let transformed = bounds(&p, &elements(&x), &w, &elements(&dy));
-    let bound = |transformed: &Option<[Vec<f64>; 3]>, result: usize, [expected, magnitude]: &[Vec<f64>; 2], i: usize| {
+    let bound = |transformed: &Option<[Vec<f64>; 3]>,
+                 result: usize,
+                 [expected, magnitude]: &[Vec<f64>; 2],
+                 i: usize| {
         let rounded = if result < 2 { U * expected[i].abs() } else { 0.0 };
         let within = match transformed {
-            Some(transformed) => (2.0 * U + U * U + (depths[result] + 40.0) * U32) * transformed[result][i],
+            Some(transformed) => {
+                (2.0 * U + U * U + (depths[result] + 40.0) * U32) * transformed[result][i]
+            }
             None if result < 2 => (U + depths[result] * U32) * magnitude[i],
             None => depths[result] * U32 * magnitude[i],
         };
@@ -80,13 +95,15 @@ fn check_shape(x_dims: [usize; 4], out_channels: usize, kernel: usize, geometry:
     let (limits, ones) = (variances(&p), |dims: [usize; 4]| vec![1.0; dims.iter().product()]);
     let share = |result: usize| {
         let Some(errors) = &limits else { return 0.003 };
-        let [ones_x, ones_w, ones_dy] = [ones(p.input_dims()), ones(p.weight_dims()), ones(p.output_dims())];
+        let [ones_x, ones_w, ones_dy] =
+            [ones(p.input_dims()), ones(p.weight_dims()), ones(p.output_dims())];
         let results = match result {
             0 => reference::forward(&p, &ones_x, &ones_w),
             1 => reference::input_gradient(&p, &ones_dy, &ones_w),
             _ => reference::weight_gradient(&p, &ones_x, &ones_dy),
         };
-        let [errors, results] = [&errors[result], &results[0]].map(|variances| variances.iter().sum::<f64>());
+        let [errors, results] =
+            [&errors[result], &results[0]].map(|variances| variances.iter().sum::<f64>());
         let rounded = if result < 2 { 1.0 } else { 0.0 };
         U * ((2.0 * errors / results + rounded) / 3.0).sqrt()
     };
@@ -96,17 +113,31 @@ fn check_shape(x_dims: [usize; 4], out_channels: usize, kernel: usize, geometry:
         for (result, name) in ["y", "dx", "dw"].into_iter().enumerate() {
             let expected = of_results[result];
             let within = |i: usize| bound(transformed, result, expected, i);
-            check(&format!("{name} of {what}"), &found[result], &expected[0], within, shares[result]);
+            check(
+                &format!("{name} of {what}"),
+                &found[result],
+                &expected[0],
+                within,
+                shares[result],
+            );
         }
     };
     let (xs, dys) = (numbers(&x), numbers(&dy));
     // SAFETY: the model has no instructions of its own; its vectors use the active level.
     let by_tiles = unsafe {
         [
-            values(p.output_dims(), tiles::correlate::<Model>(&Correlation::forward(&p), &xs, &w, forward_order(&p))),
+            values(
+                p.output_dims(),
+                tiles::correlate::<Model>(&Correlation::forward(&p), &xs, &w, forward_order(&p)),
+            ),
             values(
                 p.input_dims(),
-                tiles::correlate::<Model>(&Correlation::input_gradient(&p), &dys, &w, input_gradient_order(&p)),
+                tiles::correlate::<Model>(
+                    &Correlation::input_gradient(&p),
+                    &dys,
+                    &w,
+                    input_gradient_order(&p),
+                ),
             ),
             tiles::weight_gradient::<Model>(Isa::active(), &p, &xs, &dys),
         ]
@@ -125,7 +156,8 @@ fn check_shape(x_dims: [usize; 4], out_channels: usize, kernel: usize, geometry:
         of_levels.push((isa, found));
     }
     // The instruction and its definition give the same bits if the surrounding transforms do, too.
-    let of_avx: Vec<_> = of_levels.iter().filter(|(isa, _)| isa.name().starts_with("avx")).collect();
+    let of_avx: Vec<_> =
+        of_levels.iter().filter(|(isa, _)| isa.name().starts_with("avx")).collect();
     for (isa, found) in &of_avx {
         assert!(*found == of_avx[0].1, "{what}: {isa:?} and {:?} differ", of_avx[0].0);
     }

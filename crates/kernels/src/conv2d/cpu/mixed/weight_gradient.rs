@@ -20,21 +20,28 @@ const TASK_GROUPS: usize = 32;
 /// Target number of tasks, for any number of threads.
 const TASKS: usize = 16;
 
-/// The gradient, `[out channels, in channels, kernel height, kernel width]`, of one group of channels.
+/// The gradient, `[out channels, in channels, kernel height, kernel width]`, of one group of
+/// channels.
 pub(super) fn weight_gradient(isa: Isa, p: &Problem, x: &[u16], dy: &[u16]) -> Vec<f32> {
     let sources = Sources::new(p);
     let offsets = sources.offsets(p);
     let depth = offsets.len();
-    let groups: Vec<[usize; ROWS]> =
-        offsets.chunks(ROWS).map(|rows| std::array::from_fn(|row| rows.get(row).copied().unwrap_or(rows[0]))).collect();
+    let groups: Vec<[usize; ROWS]> = offsets
+        .chunks(ROWS)
+        .map(|rows| std::array::from_fn(|row| rows.get(row).copied().unwrap_or(rows[0])))
+        .collect();
     let out_chunks = p.out_channels.div_ceil(CHUNK);
-    let blocks: Vec<(usize, usize)> =
-        (0..out_chunks).step_by(MOST_CHUNKS).map(|first| (first, MOST_CHUNKS.min(out_chunks - first))).collect();
+    let blocks: Vec<(usize, usize)> = (0..out_chunks)
+        .step_by(MOST_CHUNKS)
+        .map(|first| (first, MOST_CHUNKS.min(out_chunks - first)))
+        .collect();
     let each = (groups.len() * blocks.len()).div_ceil(TASKS).clamp(1, TASK_GROUPS);
     with_shared(|shared| {
         let (pairs_of_x, pairs_of_dy) = (sources.x_image(), sources.dy_image());
-        let images: &mut [u16] =
-            bytemuck::cast_slice_mut(aligned(&mut shared.tiles, (p.batch * (pairs_of_x + pairs_of_dy)).div_ceil(2)));
+        let images: &mut [u16] = bytemuck::cast_slice_mut(aligned(
+            &mut shared.tiles,
+            (p.batch * (pairs_of_x + pairs_of_dy)).div_ceil(2),
+        ));
         let (xs, dys) = images.split_at_mut(p.batch * pairs_of_x);
         let dys = &mut dys[..p.batch * pairs_of_dy];
         xs.par_chunks_exact_mut(pairs_of_x)
@@ -42,8 +49,10 @@ pub(super) fn weight_gradient(isa: Isa, p: &Problem, x: &[u16], dy: &[u16]) -> V
             .zip(x.par_chunks_exact(x.len() / p.batch).zip(dy.par_chunks_exact(dy.len() / p.batch)))
             .for_each(|((xs, dys), (x, dy))| sources.pair(x, dy, xs, dys));
         let (xs, dys) = (&*xs, &*dys);
-        let tasks: Vec<((usize, usize), &[[usize; ROWS]])> =
-            blocks.iter().flat_map(|block| groups.chunks(each).map(|groups| (*block, groups))).collect();
+        let tasks: Vec<((usize, usize), &[[usize; ROWS]])> = blocks
+            .iter()
+            .flat_map(|block| groups.chunks(each).map(|groups| (*block, groups)))
+            .collect();
         let together = (NEAR_PAIRS / (p.out_height * sources.line_pairs)).max(1);
         let sums: Vec<Vec<f32>> = tasks
             .par_iter()
@@ -75,14 +84,21 @@ pub(super) fn weight_gradient(isa: Isa, p: &Problem, x: &[u16], dy: &[u16]) -> V
         let mut weight = vec![0.0; p.out_channels * depth];
         let step = MOST_CHUNKS * CHUNK * depth;
         let of_blocks = sums.par_chunks_exact(sums.len() / blocks.len());
-        weight.par_chunks_mut(step).zip(of_blocks).zip(&blocks).for_each(|((weight, sums), (_, chunks))| {
-            let rows = sums.iter().flat_map(|sums| sums.chunks_exact(chunks * CHUNK));
-            for (row, sums) in rows.enumerate().take(depth) {
-                // Rows are ordered by chunk, tap and channel of the chunk.
-                let index = sources.weight_index(p, row);
-                weight.iter_mut().skip(index).step_by(depth).zip(sums).for_each(|(weight, sum)| *weight = *sum);
-            }
-        });
+        weight.par_chunks_mut(step).zip(of_blocks).zip(&blocks).for_each(
+            |((weight, sums), (_, chunks))| {
+                let rows = sums.iter().flat_map(|sums| sums.chunks_exact(chunks * CHUNK));
+                for (row, sums) in rows.enumerate().take(depth) {
+                    // Rows are ordered by chunk, tap and channel of the chunk.
+                    let index = sources.weight_index(p, row);
+                    weight
+                        .iter_mut()
+                        .skip(index)
+                        .step_by(depth)
+                        .zip(sums)
+                        .for_each(|(weight, sum)| *weight = *sum);
+                }
+            },
+        );
         weight
     })
 }
@@ -140,7 +156,8 @@ impl Sources {
             let channels = CHUNK.min(p.in_channels - chunk * CHUNK);
             taps.iter()
                 .flat_map(move |tap| {
-                    let start = (2 * chunk + tap.offset % 2) * self.x_plane() + tap.offset / 2 * PAIR;
+                    let start =
+                        (2 * chunk + tap.offset % 2) * self.x_plane() + tap.offset / 2 * PAIR;
                     (0..channels).map(move |channel| start + 2 * channel)
                 })
                 .collect::<Vec<_>>()
@@ -158,8 +175,10 @@ impl Sources {
     /// Lays out one image of each operand.
     fn pair(&self, x: &[u16], dy: &[u16], xs: &mut [u16], dys: &mut [u16]) {
         with_scratch(|scratch| {
-            let padded: &mut [u16] =
-                bytemuck::cast_slice_mut(aligned(&mut scratch.source, padded::buffer(&self.padded, self.in_chunks).div_ceil(2)));
+            let padded: &mut [u16] = bytemuck::cast_slice_mut(aligned(
+                &mut scratch.source,
+                padded::buffer(&self.padded, self.in_chunks).div_ceil(2),
+            ));
             padded::fill(&self.padded, x, padded);
             let (whole, rest) = xs.split_at_mut(2 * self.in_chunks * self.x_plane());
             rest.fill(0);
@@ -171,13 +190,23 @@ impl Sources {
                 interleaved(from, odd);
             }
         });
-        let planes = dy.chunks_exact(self.rows * self.columns * CHUNK).zip(dys.chunks_exact_mut(self.dy_chunk()));
+        let planes = dy
+            .chunks_exact(self.rows * self.columns * CHUNK)
+            .zip(dys.chunks_exact_mut(self.dy_chunk()));
         for (dy, to) in planes {
-            for (dy, to) in dy.chunks_exact(self.columns * CHUNK).zip(to.chunks_exact_mut(self.line_pairs * PAIR)) {
+            for (dy, to) in dy
+                .chunks_exact(self.columns * CHUNK)
+                .zip(to.chunks_exact_mut(self.line_pairs * PAIR))
+            {
                 let pairs = dy.len() / PAIR;
                 interleaved(&dy[..pairs * PAIR], &mut to[..pairs * PAIR]);
                 if pairs < self.line_pairs {
-                    for (to, from) in to[pairs * PAIR..].as_chunks_mut::<2>().0.iter_mut().zip(&dy[pairs * PAIR..]) {
+                    for (to, from) in to[pairs * PAIR..]
+                        .as_chunks_mut::<2>()
+                        .0
+                        .iter_mut()
+                        .zip(&dy[pairs * PAIR..])
+                    {
                         *to = [*from, 0];
                     }
                 }

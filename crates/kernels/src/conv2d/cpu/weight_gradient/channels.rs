@@ -113,11 +113,26 @@ pub(super) fn tile(isa: Isa, taps: usize) -> usize {
     taps.div_ceil(taps.div_ceil(most))
 }
 
-/// `sums[tap][channel] (+)= sum over pixels of x[pixel + offsets[tap]] * dy[pixel][channel]` for at most [`tile`] taps.
-pub(super) fn sum(isa: Isa, pixels: &Pixels, offsets: &[usize], width: usize, sums: &mut [f32], resume: bool) {
+/// `sums[tap][channel] (+)= sum over pixels of x[pixel + offsets[tap]] * dy[pixel][channel]` for at
+/// most [`tile`] taps.
+pub(super) fn sum(
+    isa: Isa,
+    pixels: &Pixels,
+    offsets: &[usize],
+    width: usize,
+    sums: &mut [f32],
+    resume: bool,
+) {
     let p = pixels;
-    assert!(offsets.len() <= TAPS && sums.len() == offsets.len() * width && p.images * p.rows * p.columns > 0);
-    let reach = offsets.iter().max().unwrap_or(&0) + (p.images - 1) * p.x_image + (p.rows - 1) * p.x_row + p.columns;
+    assert!(
+        offsets.len() <= TAPS
+            && sums.len() == offsets.len() * width
+            && p.images * p.rows * p.columns > 0
+    );
+    let reach = offsets.iter().max().unwrap_or(&0)
+        + (p.images - 1) * p.x_image
+        + (p.rows - 1) * p.x_row
+        + p.columns;
     assert!(reach <= p.x.len(), "a tap extends beyond its padded image");
     assert!((p.images - 1) * p.dy_image + p.rows * p.columns * width <= p.dy.len());
     let arguments = Sums { pixels, offsets: offsets.as_ptr(), sums: sums.as_mut_ptr(), resume };

@@ -46,8 +46,9 @@ struct Sums<'a> {
 pub(super) fn weight_gradient(isa: Isa, p: &Problem, x: &[f32], dy: &[f32]) -> Vec<f32> {
     let padded = padded_input(p);
     let taps = input_taps(p, &padded);
-    let offsets =
-        (0..p.group_in()).flat_map(|channel| taps.iter().map(move |tap| channel * padded.plane() + tap.offset)).collect();
+    let offsets = (0..p.group_in())
+        .flat_map(|channel| taps.iter().map(move |tap| channel * padded.plane() + tap.offset))
+        .collect();
     let blocks = blocks(p.group_out(), channels::widths(isa));
     let sums = Sums { isa, p, padded, offsets, blocks };
     if p.group_out() < FEW_CHANNELS {
@@ -76,7 +77,8 @@ impl Sums<'_> {
     }
 
     fn images(&self, x: &[f32], dy: &[f32]) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let (x_image, dy_image) = (self.p.in_channels * self.p.in_plane(), self.p.out_channels * self.p.out_plane());
+        let (x_image, dy_image) =
+            (self.p.in_channels * self.p.in_plane(), self.p.out_channels * self.p.out_plane());
         let images = x.len() / x_image;
         assert!(dy.len() == images * dy_image);
         (0..images).map(move |image| (image * x_image, image * dy_image))
@@ -116,7 +118,8 @@ impl Sums<'_> {
         let buffer = aligned(&mut scratch.source, self.padded.buffer(p.group_in()));
         for (x_image, dy_image) in self.images(x, dy) {
             for group in 0..p.groups {
-                let x = &x[x_image + group * p.group_in() * p.in_plane()..][..p.group_in() * p.in_plane()];
+                let x = &x[x_image + group * p.group_in() * p.in_plane()..]
+                    [..p.group_in() * p.in_plane()];
                 self.padded.fill(self.isa, x, buffer);
                 for channel in group * p.group_out()..(group + 1) * p.group_out() {
                     let plane = pixels::Plane {
@@ -126,7 +129,12 @@ impl Sums<'_> {
                         x_row: self.padded.stride * self.padded.row(),
                         dy: &dy[dy_image + channel * p.out_plane()..][..p.out_plane()],
                     };
-                    pixels::sum(self.isa, &plane, &self.offsets, &mut sums[channel * self.depth()..][..self.depth()]);
+                    pixels::sum(
+                        self.isa,
+                        &plane,
+                        &self.offsets,
+                        &mut sums[channel * self.depth()..][..self.depth()],
+                    );
                 }
             }
         }
@@ -141,7 +149,8 @@ impl Sums<'_> {
             for (group, sums) in sums.chunks_exact_mut(self.group_sums()).enumerate() {
                 self.padded.fill(
                     self.isa,
-                    &x[x_image + group * p.group_in() * p.in_plane()..][..p.group_in() * p.in_plane()],
+                    &x[x_image + group * p.group_in() * p.in_plane()..]
+                        [..p.group_in() * p.in_plane()],
                     buffer,
                 );
                 let mut sums = sums;
@@ -162,7 +171,9 @@ impl Sums<'_> {
                             dy: &lanes[first * p.out_width * block.width..],
                             dy_image: 0,
                         };
-                        for (offsets, sums) in self.offsets.chunks(tile).zip(these.chunks_mut(tile * block.width)) {
+                        for (offsets, sums) in
+                            self.offsets.chunks(tile).zip(these.chunks_mut(tile * block.width))
+                        {
                             channels::sum(self.isa, &sums_over, offsets, block.width, sums, true);
                         }
                     }
@@ -177,15 +188,20 @@ impl Sums<'_> {
         let p = self.p;
         let starts: Vec<(usize, usize)> = self.images(x, dy).collect();
         let group_padded = self.padded.buffer(p.group_in()).next_multiple_of(16);
-        let (x_image, dy_image) = (p.groups * group_padded, p.groups * self.width() * p.out_plane());
+        let (x_image, dy_image) =
+            (p.groups * group_padded, p.groups * self.width() * p.out_plane());
         let (mut buffer, mut lanes) = (Vec::new(), Vec::new());
         let buffer = aligned(&mut buffer, p.batch * x_image);
         let lanes = aligned(&mut lanes, p.batch * dy_image);
-        starts.par_iter().zip(buffer.par_chunks_exact_mut(x_image)).zip(lanes.par_chunks_exact_mut(dy_image)).for_each(
-            |((&(x_start, dy_start), buffer), lanes)| {
+        starts
+            .par_iter()
+            .zip(buffer.par_chunks_exact_mut(x_image))
+            .zip(lanes.par_chunks_exact_mut(dy_image))
+            .for_each(|((&(x_start, dy_start), buffer), lanes)| {
                 let mut lanes = lanes;
                 for (group, buffer) in buffer.chunks_exact_mut(group_padded).enumerate() {
-                    let x = &x[x_start + group * p.group_in() * p.in_plane()..][..p.group_in() * p.in_plane()];
+                    let x = &x[x_start + group * p.group_in() * p.in_plane()..]
+                        [..p.group_in() * p.in_plane()];
                     self.padded.fill(self.isa, x, buffer);
                     for block in &self.blocks {
                         let (these, others) = lanes.split_at_mut(block.width * p.out_plane());
@@ -193,8 +209,7 @@ impl Sums<'_> {
                         self.to_lanes(&dy[dy_start..], group, block, these);
                     }
                 }
-            },
-        );
+            });
         let (buffer, lanes) = (&*buffer, &*lanes);
         let mut sums = vec![0.0; p.groups * self.group_sums()];
         let tile = channels::tile(self.isa, self.depth());
@@ -207,7 +222,10 @@ impl Sums<'_> {
                 rest = others;
                 let (x, dy) = (&buffer[group * group_padded..], &lanes[lanes_start..]);
                 lanes_start += block.width * p.out_plane();
-                let parts = self.offsets.chunks(TASK_TILES * tile).zip(these.chunks_mut(TASK_TILES * tile * block.width));
+                let parts = self
+                    .offsets
+                    .chunks(TASK_TILES * tile)
+                    .zip(these.chunks_mut(TASK_TILES * tile * block.width));
                 tasks.extend(parts.map(|(offsets, sums)| (x, dy, offsets, block.width, sums)));
             }
         }

@@ -41,7 +41,11 @@ unsafe fn summed_plane<V: Vector, const COUNT: usize>(s: &Sums) {
             let mut column = 0;
             while column < p.columns {
                 let left = p.columns - column;
-                let factor = if left < V::LANES { V::load_first(dy.add(column), left) } else { V::load(dy.add(column)) };
+                let factor = if left < V::LANES {
+                    V::load_first(dy.add(column), left)
+                } else {
+                    V::load(dy.add(column))
+                };
                 for tap in 0..COUNT {
                     sums[tap] = V::load(x.add(column + s.offsets[tap])).mul_add(factor, sums[tap]);
                 }
@@ -76,7 +80,8 @@ pub(super) fn sum(isa: Isa, plane: &Plane, offsets: &[usize], sums: &mut [f32]) 
             7 => instance!(isa, summed_plane, 7),
             _ => instance!(isa, summed_plane, 8),
         };
-        // SAFETY: the assertions above cover all reads and writes; the instruction set was detected.
+        // SAFETY: the assertions above cover all reads and writes; the instruction set was
+        // detected.
         unsafe { kernel(&arguments) }
     }
 }

@@ -92,25 +92,54 @@ impl Job<'_> {
         let kernels = self.kernel_layout(product::most_chunks(self.isa));
         with_shared(|shared| {
             let evaluated = aligned(&mut shared.kernels, lanes.len() * kernels.len());
-            evaluated.par_chunks_exact_mut(kernels.len()).zip(&lanes).for_each(|(evaluated, lanes)| {
-                with_scratch(|scratch| self.evaluate_kernels(lanes, &kernels, evaluated, &mut scratch.plane));
-            });
+            evaluated.par_chunks_exact_mut(kernels.len()).zip(&lanes).for_each(
+                |(evaluated, lanes)| {
+                    with_scratch(|scratch| {
+                        self.evaluate_kernels(lanes, &kernels, evaluated, &mut scratch.plane)
+                    });
+                },
+            );
             let evaluated = &*evaluated;
             let (images, image) = (plan.block_images(), plan.out_channels * plan.out_plane());
             target.par_chunks_mut(images * image).enumerate().for_each(|(task, target)| {
                 let first = task * images;
                 let blocks = plan.blocks(first..first + target.len() / image);
-                let layout = Evaluations { chunks: plan.in_chunks(), tiles: plan.block_capacity(&blocks) };
+                let layout =
+                    Evaluations { chunks: plan.in_chunks(), tiles: plan.block_capacity(&blocks) };
                 with_scratch(|scratch| {
                     let Scratch { source, sums, plane, .. } = scratch;
                     let patches = aligned(source, layout.len());
                     for block in &blocks {
-                        evaluate(self.isa, plan, Kind::Patches, self.source, block, &layout, patches, plane);
-                        for (lanes, evaluated) in lanes.iter().zip(evaluated.chunks_exact(kernels.len())) {
-                            let mut targets: Vec<&mut [Uninit]> = target.chunks_exact_mut(image).collect();
+                        evaluate(
+                            self.isa,
+                            plan,
+                            Kind::Patches,
+                            self.source,
+                            block,
+                            &layout,
+                            patches,
+                            plane,
+                        );
+                        for (lanes, evaluated) in
+                            lanes.iter().zip(evaluated.chunks_exact(kernels.len()))
+                        {
+                            let mut targets: Vec<&mut [Uninit]> =
+                                target.chunks_exact_mut(image).collect();
                             let first = lanes.start * CHUNK * plan.out_plane();
-                            targets.iter_mut().for_each(|target| *target = &mut std::mem::take(target)[first..]);
-                            self.multiply(block, &layout, patches, lanes, &kernels, evaluated, &mut targets, sums, plane);
+                            targets
+                                .iter_mut()
+                                .for_each(|target| *target = &mut std::mem::take(target)[first..]);
+                            self.multiply(
+                                block,
+                                &layout,
+                                patches,
+                                lanes,
+                                &kernels,
+                                evaluated,
+                                &mut targets,
+                                sums,
+                                plane,
+                            );
                         }
                     }
                 });
@@ -126,38 +155,61 @@ impl Job<'_> {
         let kernels = self.kernel_layout(product::most_chunks(self.isa));
         let image = plan.out_channels * plan.out_plane();
         let tiles = plan.tiles_down() * plan.tiles_across();
-        let together = (PATCH_FLOATS / (tiles * plan.in_chunks() * CHUNK * POINTS)).max(plan.block_images());
+        let together =
+            (PATCH_FLOATS / (tiles * plan.in_chunks() * CHUNK * POINTS)).max(plan.block_images());
         let together = together.min(plan.batch);
         for (index, target) in target.chunks_mut(together * image).enumerate() {
             let first = index * together;
             let count = target.len() / image;
-            let groups = (0..count)
-                .step_by(plan.block_images())
-                .map(|group| plan.blocks(first + group..first + (group + plan.block_images()).min(count)));
+            let groups = (0..count).step_by(plan.block_images()).map(|group| {
+                plan.blocks(first + group..first + (group + plan.block_images()).min(count))
+            });
             let blocks: Vec<Block> = groups.flatten().collect();
-            let layout = Evaluations { chunks: plan.in_chunks(), tiles: plan.block_capacity(&blocks) };
+            let layout =
+                Evaluations { chunks: plan.in_chunks(), tiles: plan.block_capacity(&blocks) };
             with_shared(|shared| {
                 let patches = aligned(&mut shared.tiles, blocks.len() * layout.len());
-                patches.par_chunks_exact_mut(layout.len()).zip(&blocks).for_each(|(patches, block)| {
-                    with_scratch(|scratch| {
-                        evaluate(self.isa, plan, Kind::Patches, self.source, block, &layout, patches, &mut scratch.plane);
-                    });
-                });
+                patches.par_chunks_exact_mut(layout.len()).zip(&blocks).for_each(
+                    |(patches, block)| {
+                        with_scratch(|scratch| {
+                            evaluate(
+                                self.isa,
+                                plan,
+                                Kind::Patches,
+                                self.source,
+                                block,
+                                &layout,
+                                patches,
+                                &mut scratch.plane,
+                            );
+                        });
+                    },
+                );
                 let patches = &*patches;
                 // The planes of the output channels of a task, image by image.
-                let mut parts: Vec<Vec<&mut [Uninit]>> = lanes.iter().map(|_| Vec::with_capacity(count)).collect();
+                let mut parts: Vec<Vec<&mut [Uninit]>> =
+                    lanes.iter().map(|_| Vec::with_capacity(count)).collect();
                 for target in target.chunks_exact_mut(image) {
                     let step = product::most_chunks(self.isa) * CHUNK * plan.out_plane();
-                    parts.iter_mut().zip(target.chunks_mut(step)).for_each(|(part, target)| part.push(target));
+                    parts
+                        .iter_mut()
+                        .zip(target.chunks_mut(step))
+                        .for_each(|(part, target)| part.push(target));
                 }
                 parts.into_par_iter().zip(&lanes).for_each(|(mut targets, lanes)| {
                     with_scratch(|scratch| {
                         let Scratch { source, sums, plane, .. } = scratch;
                         let evaluated = aligned(source, kernels.len());
                         self.evaluate_kernels(lanes, &kernels, evaluated, plane);
-                        for (block, patches) in blocks.iter().zip(patches.chunks_exact(layout.len())) {
-                            let targets = &mut targets[block.images.start - first..block.images.end - first];
-                            self.multiply(block, &layout, patches, lanes, &kernels, evaluated, targets, sums, plane);
+                        for (block, patches) in
+                            blocks.iter().zip(patches.chunks_exact(layout.len()))
+                        {
+                            let targets =
+                                &mut targets[block.images.start - first..block.images.end - first];
+                            self.multiply(
+                                block, &layout, patches, lanes, &kernels, evaluated, targets, sums,
+                                plane,
+                            );
                         }
                     });
                 });
@@ -171,19 +223,27 @@ impl Job<'_> {
         Evaluations { chunks, tiles: self.plan.in_chunks() * CHUNK }
     }
 
-    fn evaluate_kernels(&self, lanes: &Range<usize>, layout: &Evaluations, to: &mut [f32], scratch: &mut Vec<f32>) {
+    fn evaluate_kernels(
+        &self,
+        lanes: &Range<usize>,
+        layout: &Evaluations,
+        to: &mut [f32],
+        scratch: &mut Vec<f32>,
+    ) {
         let plan = self.plan;
         let Kernels { weight, order, turned } = self.kernels;
         let taps = aligned(scratch, CHUNK * TAPS * CHUNK);
         for (index, chunk) in lanes.clone().enumerate() {
             let outputs = CHUNK.min(plan.out_channels - chunk * CHUNK);
             for first in (0..plan.in_chunks() * CHUNK).step_by(CHUNK) {
-                for (input, taps) in (first..first + CHUNK).zip(taps.chunks_exact_mut(TAPS * CHUNK)) {
+                for (input, taps) in (first..first + CHUNK).zip(taps.chunks_exact_mut(TAPS * CHUNK))
+                {
                     if outputs < CHUNK || input >= plan.in_channels {
                         taps.fill(0.0);
                     }
                     if input < plan.in_channels {
-                        let from = &weight[chunk * CHUNK * order.out_step + input * order.in_step..];
+                        let from =
+                            &weight[chunk * CHUNK * order.out_step + input * order.in_step..];
                         transpose(self.isa, [outputs, TAPS], from, order.out_step, taps, CHUNK);
                         if turned {
                             let (taps, _) = taps.as_chunks_mut::<CHUNK>();
@@ -238,16 +298,41 @@ impl Job<'_> {
                 let rows = TILE.min(plan.out_height - first);
                 for (index, chunk) in lanes.clone().enumerate() {
                     let from = &sums[tile * width + index * CHUNK..];
-                    transforms::row(self.isa, Kind::Tiles, plan.tiles_across(), columns, from, pixels, point, width);
+                    transforms::row(
+                        self.isa,
+                        Kind::Tiles,
+                        plan.tiles_across(),
+                        columns,
+                        from,
+                        pixels,
+                        point,
+                        width,
+                    );
                     let channels = CHUNK.min(plan.out_channels - chunk * CHUNK);
-                    let target = &mut target[index * CHUNK * plan.out_plane() + first * plan.out_width..];
+                    let target =
+                        &mut target[index * CHUNK * plan.out_plane() + first * plan.out_width..];
                     if columns == plan.out_width {
-                        transpose(self.isa, [rows * columns, channels], pixels, CHUNK, target, plan.out_plane());
+                        transpose(
+                            self.isa,
+                            [rows * columns, channels],
+                            pixels,
+                            CHUNK,
+                            target,
+                            plan.out_plane(),
+                        );
                         continue;
                     }
                     for row in 0..rows {
-                        let (from, to) = (&pixels[row * columns * CHUNK..], &mut target[row * plan.out_width..]);
-                        transpose(self.isa, [plan.out_width, channels], from, CHUNK, to, plan.out_plane());
+                        let (from, to) =
+                            (&pixels[row * columns * CHUNK..], &mut target[row * plan.out_width..]);
+                        transpose(
+                            self.isa,
+                            [plan.out_width, channels],
+                            from,
+                            CHUNK,
+                            to,
+                            plan.out_plane(),
+                        );
                     }
                 }
                 tile += plan.tiles_across();
@@ -290,31 +375,61 @@ pub(super) fn evaluate(
             for row in block.rows.clone() {
                 // Image rows within the padded image, and the first padded row that is one.
                 let top = row * TILE;
-                let (first, last) = (top.saturating_sub(padding).min(height), (top + side).saturating_sub(padding).min(height));
+                let (first, last) = (
+                    top.saturating_sub(padding).min(height),
+                    (top + side).saturating_sub(padding).min(height),
+                );
                 let skipped = (padding.saturating_sub(top)).min(side);
                 let rows = last - first;
                 buffer[..skipped * columns * CHUNK].fill(0.0);
                 buffer[(skipped + rows) * columns * CHUNK..].fill(0.0);
-                let padded = buffer[skipped * columns * CHUNK..].chunks_exact_mut(columns * CHUNK).take(rows);
+                let padded = buffer[skipped * columns * CHUNK..]
+                    .chunks_exact_mut(columns * CHUNK)
+                    .take(rows);
                 if width.is_multiple_of(8) {
                     for (padded, row) in padded.zip(first..last) {
-                        transpose(isa, [count, inside], &source[row * width..], plane, &mut padded[padding * CHUNK..], CHUNK);
+                        transpose(
+                            isa,
+                            [count, inside],
+                            &source[row * width..],
+                            plane,
+                            &mut padded[padding * CHUNK..],
+                            CHUNK,
+                        );
                     }
                 } else if rows > 0 {
                     // Short rows are transposed together.
-                    transpose(isa, [count, rows * width], &source[first * width..], plane, dense, CHUNK);
+                    transpose(
+                        isa,
+                        [count, rows * width],
+                        &source[first * width..],
+                        plane,
+                        dense,
+                        CHUNK,
+                    );
                     for (padded, dense) in padded.zip(dense.chunks_exact(width * CHUNK)) {
-                        padded[padding * CHUNK..][..inside * CHUNK].copy_from_slice(&dense[..inside * CHUNK]);
+                        padded[padding * CHUNK..][..inside * CHUNK]
+                            .copy_from_slice(&dense[..inside * CHUNK]);
                     }
                 }
                 let to = &mut to[chunk * layout.chunk() + tile * CHUNK..];
-                transforms::row(isa, kind, plan.tiles_across(), columns, buffer, to, layout.point(), CHUNK);
+                transforms::row(
+                    isa,
+                    kind,
+                    plan.tiles_across(),
+                    columns,
+                    buffer,
+                    to,
+                    layout.point(),
+                    CHUNK,
+                );
                 tile += plan.tiles_across();
             }
         }
         // Tiles that pad the layout are zero.
         for point in 0..POINTS {
-            to[point * layout.point() + chunk * layout.chunk()..][tiles * CHUNK..layout.chunk()].fill(0.0);
+            to[point * layout.point() + chunk * layout.chunk()..][tiles * CHUNK..layout.chunk()]
+                .fill(0.0);
         }
     }
 }

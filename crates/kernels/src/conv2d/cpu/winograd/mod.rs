@@ -102,7 +102,8 @@ impl Plan {
     }
 
     fn fits(p: &Problem) -> bool {
-        (p.kernel_height, p.kernel_width, p.stride, p.dilation, p.groups) == (3, 3, 1, 1, 1) && p.padding <= 2
+        (p.kernel_height, p.kernel_width, p.stride, p.dilation, p.groups) == (3, 3, 1, 1, 1)
+            && p.padding <= 2
     }
 
     /// Whether this is faster than direct summation, counted in multiplications; transforms have a
@@ -113,7 +114,8 @@ impl Plan {
         let (inputs, outputs) = (padded(self.in_channels) as f64, padded(self.out_channels) as f64);
         let products = tiles * POINTS as f64 * inputs * outputs;
         let transforms = tiles * (inputs + outputs) * TRANSFORM_COST;
-        let direct = (self.out_height * self.out_width * TAPS) as f64 * (self.in_channels * self.out_channels) as f64;
+        let direct = (self.out_height * self.out_width * TAPS) as f64
+            * (self.in_channels * self.out_channels) as f64;
         products + transforms < direct
     }
 
@@ -148,7 +150,9 @@ impl Plan {
             _ => 1,
         };
         let cut = |part: usize| part * self.tiles_down() / parts;
-        (0..parts).map(|part| Block { images: images.clone(), rows: cut(part)..cut(part + 1) }).collect()
+        (0..parts)
+            .map(|part| Block { images: images.clone(), rows: cut(part)..cut(part + 1) })
+            .collect()
     }
 
     fn tiles(&self, block: &Block) -> usize {
@@ -157,7 +161,12 @@ impl Plan {
 
     /// Tiles of the largest block, rounded up to complete groups of rows of a matrix product.
     fn block_capacity(&self, blocks: &[Block]) -> usize {
-        blocks.iter().map(|block| self.tiles(block)).max().unwrap_or(0).next_multiple_of(product::ROWS)
+        blocks
+            .iter()
+            .map(|block| self.tiles(block))
+            .max()
+            .unwrap_or(0)
+            .next_multiple_of(product::ROWS)
     }
 }
 

@@ -95,8 +95,10 @@ pub(super) unsafe fn tile<V: Vector>(m: [V; 6]) -> [V; 4] {
 pub(super) unsafe fn tile_gradient<V: Vector>(y: [V; 4]) -> [V; 6] {
     // SAFETY: the caller guarantees the instructions.
     unsafe {
-        let (even_a, odd_a) = (y[2].mul_add(V::splat(A2), y[0]), y[3].mul_add(V::splat(A3), y[1].mul(V::splat(A))));
-        let (even_b, odd_b) = (y[2].mul_add(V::splat(B2), y[0]), y[3].mul_add(V::splat(B3), y[1].mul(V::splat(B))));
+        let (even_a, odd_a) =
+            (y[2].mul_add(V::splat(A2), y[0]), y[3].mul_add(V::splat(A3), y[1].mul(V::splat(A))));
+        let (even_b, odd_b) =
+            (y[2].mul_add(V::splat(B2), y[0]), y[3].mul_add(V::splat(B3), y[1].mul(V::splat(B))));
         [y[0], even_a.add(odd_a), even_a.sub(odd_a), even_b.add(odd_b), even_b.sub(odd_b), y[3]]
     }
 }
@@ -113,7 +115,8 @@ pub(super) unsafe fn kernel_gradient<V: Vector>(m: [V; 6]) -> [V; 3] {
         let (even_a, odd_a) = (m[1].add(m[2]), m[1].sub(m[2]));
         let (even_b, odd_b) = (m[3].add(m[4]), m[3].sub(m[4]));
         [
-            even_b.mul_add(V::splat(AT_B), even_a.mul_add(V::splat(AT_A), m[0].mul(V::splat(AT_0)))),
+            even_b
+                .mul_add(V::splat(AT_B), even_a.mul_add(V::splat(AT_A), m[0].mul(V::splat(AT_0)))),
             odd_b.mul_add(V::splat(B * AT_B), odd_a.mul(V::splat(A * AT_A))),
             even_b.mul_add(V::splat(B2 * AT_B), even_a.mul_add(V::splat(A2 * AT_A), m[5])),
         ]

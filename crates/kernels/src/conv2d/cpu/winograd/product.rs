@@ -42,7 +42,15 @@ struct Arguments<'a> {
 /// The operands extend as far as their sizes state; the processor has the instructions of the
 /// vector.
 #[inline(always)]
-unsafe fn rows<V: Vector, const ROWS: usize, const VECTORS: usize, const ROW: usize, const DEPTH: usize>(arguments: &Arguments) {
+unsafe fn rows<
+    V: Vector,
+    const ROWS: usize,
+    const VECTORS: usize,
+    const ROW: usize,
+    const DEPTH: usize,
+>(
+    arguments: &Arguments,
+) {
     let o = arguments.operands;
     // SAFETY: the caller guarantees access to every row, lane and depth.
     unsafe {
@@ -114,11 +122,22 @@ pub(super) fn over_tiles(isa: Isa, operands: &Operands, c: &mut [f32], resume: b
     each(isa, kernel, o, CHUNK, c, resume);
 }
 
-fn each(isa: Isa, kernel: unsafe fn(&Arguments), o: &Operands, count: usize, c: &mut [f32], resume: bool) {
+fn each(
+    isa: Isa,
+    kernel: unsafe fn(&Arguments),
+    o: &Operands,
+    count: usize,
+    c: &mut [f32],
+    resume: bool,
+) {
     let rows = if isa.wide() { 8 } else { 4 };
-    assert!(count.is_multiple_of(rows) && o.outer > 0 && (1..=most_chunks(isa)).contains(&o.chunks));
+    assert!(
+        count.is_multiple_of(rows) && o.outer > 0 && (1..=most_chunks(isa)).contains(&o.chunks)
+    );
     assert!((o.outer - 1) * o.b_outer + (o.chunks - 1) * o.b_chunk + o.inner * CHUNK <= o.b.len());
-    for (index, c) in c[..count * o.chunks * CHUNK].chunks_exact_mut(rows * o.chunks * CHUNK).enumerate() {
+    for (index, c) in
+        c[..count * o.chunks * CHUNK].chunks_exact_mut(rows * o.chunks * CHUNK).enumerate()
+    {
         let arguments = Arguments { operands: o, row: index * rows, c: c.as_mut_ptr(), resume };
         // SAFETY: the assertions here and in the callers keep all reads within the slices, `c` has
         // the floats of the rows, and the instruction set was detected.

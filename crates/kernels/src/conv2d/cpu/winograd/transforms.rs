@@ -52,10 +52,14 @@ along!(KernelGradient, kernel_gradient, PATCH, 3);
 ///
 /// # Safety
 ///
-/// The pointers are valid for all values at their steps; the processor has the instructions of the vector.
+/// The pointers are valid for all values at their steps; the processor has the instructions of the
+/// vector.
 #[inline(always)]
-unsafe fn both_axes<V: Vector, A: Along<IN, OUT>, const IN: usize, const OUT: usize>(t: &Transform) {
-    // SAFETY: `number`, `i` and `j` stay below what the sizes describe, `lane` below the sixteen channels.
+unsafe fn both_axes<V: Vector, A: Along<IN, OUT>, const IN: usize, const OUT: usize>(
+    t: &Transform,
+) {
+    // SAFETY: `number`, `i` and `j` stay below what the sizes describe, `lane` below the sixteen
+    // channels.
     unsafe {
         for number in 0..t.count {
             for lane in (0..CHUNK).step_by(V::LANES) {
@@ -147,7 +151,16 @@ pub(super) enum Kind {
 /// `[row][column][channel]` with `columns` per row, where neighboring tiles are [`TILE`] apart. The
 /// other is `[point][tile][channel]` with `point` floats from one point to the next and `step` from
 /// one tile to the next.
-pub(super) fn row(isa: Isa, kind: Kind, count: usize, columns: usize, from: &[f32], to: &mut [f32], point: usize, step: usize) {
+pub(super) fn row(
+    isa: Isa,
+    kind: Kind,
+    count: usize,
+    columns: usize,
+    from: &[f32],
+    to: &mut [f32],
+    point: usize,
+    step: usize,
+) {
     let (pixels, evaluations) = match kind {
         Kind::Tiles => (to.len(), from.len()),
         _ => (from.len(), to.len()),
@@ -194,7 +207,14 @@ pub(super) fn row(isa: Isa, kind: Kind, count: usize, columns: usize, from: &[f3
 /// Evaluates `count` kernels of sixteen channels, `[kernel][tap][channel]`, to
 /// `[point][kernel][channel]` with `point` floats from one point to the next and `step` from one
 /// kernel to the next.
-pub(super) fn evaluate_kernels(isa: Isa, count: usize, from: &[f32], to: &mut [f32], point: usize, step: usize) {
+pub(super) fn evaluate_kernels(
+    isa: Isa,
+    count: usize,
+    from: &[f32],
+    to: &mut [f32],
+    point: usize,
+    step: usize,
+) {
     assert!(count > 0 && count * TAPS * CHUNK <= from.len());
     assert!((POINTS - 1) * point + (count - 1) * step + CHUNK <= to.len());
     let t = Transform {
@@ -214,7 +234,14 @@ pub(super) fn evaluate_kernels(isa: Isa, count: usize, from: &[f32], to: &mut [f
 }
 
 /// The reverse: gradients of `count` kernels, `[kernel][tap][channel]`, from products.
-pub(super) fn interpolate_kernels(isa: Isa, count: usize, from: &[f32], point: usize, step: usize, to: &mut [f32]) {
+pub(super) fn interpolate_kernels(
+    isa: Isa,
+    count: usize,
+    from: &[f32],
+    point: usize,
+    step: usize,
+    to: &mut [f32],
+) {
     assert!(count > 0 && count * TAPS * CHUNK <= to.len());
     assert!((POINTS - 1) * point + (count - 1) * step + CHUNK <= from.len());
     let t = Transform {

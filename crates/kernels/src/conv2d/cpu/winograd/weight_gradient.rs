@@ -46,7 +46,10 @@ pub(in super::super) fn weight_gradient(isa: Isa, plan: &Plan, x: &[f32], dy: &[
     let outputs = cut(plan.out_channels, product::most_chunks(isa));
     // Parts of the same output channels are consecutive.
     let parts: Vec<Part> = outputs
-        .flat_map(|outputs| cut(plan.in_channels, IN_CHUNKS).map(move |inputs| Part { inputs, outputs: outputs.clone() }))
+        .flat_map(|outputs| {
+            cut(plan.in_channels, IN_CHUNKS)
+                .map(move |inputs| Part { inputs, outputs: outputs.clone() })
+        })
         .collect();
     let points = if parts.len() < 16 { FEW_POINTS } else { POINTS };
     with_shared(|shared| {
@@ -61,27 +64,56 @@ pub(in super::super) fn weight_gradient(isa: Isa, plan: &Plan, x: &[f32], dy: &[
         let evaluations = aligned(&mut shared.tiles, together * block_floats);
         for (index, blocks) in blocks.chunks(together).enumerate() {
             let evaluations = &mut evaluations[..blocks.len() * block_floats];
-            evaluations.par_chunks_exact_mut(block_floats).zip(blocks).for_each(|(evaluations, block)| {
-                let (patches, tiles) = evaluations.split_at_mut(patch_layout.len());
-                with_scratch(|scratch| {
-                    evaluate(isa, plan, Kind::Patches, x, block, &patch_layout, patches, &mut scratch.plane);
-                    evaluate(isa, plan, Kind::TileGradients, dy, block, &tile_layout, tiles, &mut scratch.plane);
-                });
-            });
+            evaluations.par_chunks_exact_mut(block_floats).zip(blocks).for_each(
+                |(evaluations, block)| {
+                    let (patches, tiles) = evaluations.split_at_mut(patch_layout.len());
+                    with_scratch(|scratch| {
+                        evaluate(
+                            isa,
+                            plan,
+                            Kind::Patches,
+                            x,
+                            block,
+                            &patch_layout,
+                            patches,
+                            &mut scratch.plane,
+                        );
+                        evaluate(
+                            isa,
+                            plan,
+                            Kind::TileGradients,
+                            dy,
+                            block,
+                            &tile_layout,
+                            tiles,
+                            &mut scratch.plane,
+                        );
+                    });
+                },
+            );
             let mut rest = &mut *sums;
             let mut tasks = Vec::new();
             for part in &parts {
                 let (these, others) = rest.split_at_mut(POINTS * part.point());
                 rest = others;
-                tasks.extend(these.chunks_exact_mut(points * part.point()).enumerate().map(|(i, sums)| (part, i * points, sums)));
+                tasks.extend(
+                    these
+                        .chunks_exact_mut(points * part.point())
+                        .enumerate()
+                        .map(|(i, sums)| (part, i * points, sums)),
+                );
             }
             let evaluations = &*evaluations;
             tasks.into_par_iter().for_each(|(part, first, sums)| {
                 for (point, sums) in sums.chunks_exact_mut(part.point()).enumerate() {
                     let width = part.outputs.len() * CHUNK;
-                    for (input, sums) in part.inputs.clone().zip(sums.chunks_exact_mut(CHUNK * width)) {
-                        let a = (first + point) * patch_layout.point() + input * patch_layout.chunk();
-                        let b = (first + point) * tile_layout.point() + part.outputs.start * tile_layout.chunk();
+                    for (input, sums) in
+                        part.inputs.clone().zip(sums.chunks_exact_mut(CHUNK * width))
+                    {
+                        let a =
+                            (first + point) * patch_layout.point() + input * patch_layout.chunk();
+                        let b = (first + point) * tile_layout.point()
+                            + part.outputs.start * tile_layout.chunk();
                         let operands = Operands {
                             a: &evaluations[a..],
                             a_outer: block_floats,
@@ -100,7 +132,8 @@ pub(in super::super) fn weight_gradient(isa: Isa, plan: &Plan, x: &[f32], dy: &[
         let len = plan.out_channels * plan.in_channels * TAPS;
         // SAFETY: the parts cover all output and all input channels, and every tap of these is
         // interpolated.
-        let (weight, ()) = unsafe { written(len, |weight| in_weight_order(isa, plan, &parts, sums, weight)) };
+        let (weight, ()) =
+            unsafe { written(len, |weight| in_weight_order(isa, plan, &parts, sums, weight)) };
         weight
     })
 }
@@ -108,11 +141,20 @@ pub(in super::super) fn weight_gradient(isa: Isa, plan: &Plan, x: &[f32], dy: &[
 /// All blocks of the batch.
 pub(super) fn blocks(plan: &Plan) -> Vec<Block> {
     let images = plan.block_images();
-    (0..plan.batch).step_by(images).flat_map(|first| plan.blocks(first..(first + images).min(plan.batch))).collect()
+    (0..plan.batch)
+        .step_by(images)
+        .flat_map(|first| plan.blocks(first..(first + images).min(plan.batch)))
+        .collect()
 }
 
 /// Interpolates the sums and writes them in the order of the weight.
-pub(super) fn in_weight_order(isa: Isa, plan: &Plan, parts: &[Part], sums: &[f32], weight: &mut [Uninit]) {
+pub(super) fn in_weight_order(
+    isa: Isa,
+    plan: &Plan,
+    parts: &[Part],
+    sums: &[f32],
+    weight: &mut [Uninit],
+) {
     let row = plan.in_channels * TAPS;
     let of_outputs: Vec<&[Part]> = parts.chunk_by(|a, b| a.outputs == b.outputs).collect();
     let mut rest = sums;
@@ -136,7 +178,14 @@ pub(super) fn in_weight_order(isa: Isa, plan: &Plan, parts: &[Part], sums: &[f32
                     for (o, weight) in weight.chunks_mut(CHUNK * row).enumerate() {
                         let outputs = weight.len() / row;
                         let from = &sums[i * CHUNK * width + o * CHUNK..];
-                        transforms::interpolate_kernels(isa, inputs, from, part.point(), width, taps);
+                        transforms::interpolate_kernels(
+                            isa,
+                            inputs,
+                            from,
+                            part.point(),
+                            width,
+                            taps,
+                        );
                         let to = &mut weight[input * CHUNK * TAPS..];
                         transpose(isa, [inputs * TAPS, outputs], taps, CHUNK, to, row);
                     }

@@ -62,11 +62,13 @@ pub(in super::super) unsafe fn correlate<T: Tiles>(
     // SAFETY: the tasks cover the images, and write every phase of every chunk of each.
     let (target, ()) = unsafe {
         written(source.len() / image * target_image, |target| {
-            source.par_chunks_exact(image).zip(target.par_chunks_exact_mut(target_image)).for_each(|(source, target)| {
-                // SAFETY: the caller guarantees the instructions; an image is computed by one
-                // thread.
-                with_tiles::<T, _>(|tiles| job.one_image(tiles, source, target));
-            });
+            source.par_chunks_exact(image).zip(target.par_chunks_exact_mut(target_image)).for_each(
+                |(source, target)| {
+                    // SAFETY: the caller guarantees the instructions; an image is computed by one
+                    // thread.
+                    with_tiles::<T, _>(|tiles| job.one_image(tiles, source, target));
+                },
+            );
         })
     };
     target
@@ -79,12 +81,23 @@ impl<'a> Job<'a> {
         // covers several taps.
         let lanes = if c.in_channels > CHUNK { DEPTH } else { c.in_channels };
         let mut job = Self { c, planes, lanes, parts: Vec::new(), blocks: Vec::new() };
-        job.parts =
-            c.phases.iter().map(|phase| Part { phase, spots: spots(phase, planes.row()), pieces: job.pieces(phase) }).collect();
+        job.parts = c
+            .phases
+            .iter()
+            .map(|phase| Part {
+                phase,
+                spots: spots(phase, planes.row()),
+                pieces: job.pieces(phase),
+            })
+            .collect();
         let out_chunks = c.out_channels.div_ceil(CHUNK);
         let blocks = (0..out_chunks).into_par_iter().step_by(MOST_CHUNKS).map(|first| {
             let chunks = MOST_CHUNKS.min(out_chunks - first);
-            let parts = job.parts.iter().map(|part| job.packed(part, first, chunks, weight, order)).collect();
+            let parts = job
+                .parts
+                .iter()
+                .map(|part| job.packed(part, first, chunks, weight, order))
+                .collect();
             Block { first, chunks, parts }
         });
         job.blocks = blocks.collect();
@@ -136,14 +149,20 @@ impl<'a> Job<'a> {
         for (piece, to) in part.pieces.iter().zip(packed.chunks_exact_mut(chunks * NUMBERS)) {
             for (number, at) in piece.weights.iter().enumerate() {
                 let Some((channel, tap)) = at else { continue };
-                let from = &weight[first * CHUNK * order.out_step + channel * order.in_step + tap..];
+                let from =
+                    &weight[first * CHUNK * order.out_step + channel * order.in_step + tap..];
                 for output in 0..outputs {
                     let row = output / CHUNK * NUMBERS + number / 2 * DEPTH;
-                    to[row + output % CHUNK * 2 + number % 2] = narrow(from[output * order.out_step]);
+                    to[row + output % CHUNK * 2 + number % 2] =
+                        narrow(from[output * order.out_step]);
                 }
             }
         }
-        let steps = part.pieces.iter().enumerate().map(|(index, piece)| [piece.offset, index * chunks * NUMBERS]);
+        let steps = part
+            .pieces
+            .iter()
+            .enumerate()
+            .map(|(index, piece)| [piece.offset, index * chunks * NUMBERS]);
         (steps.collect(), packed)
     }
 
@@ -151,14 +170,24 @@ impl<'a> Job<'a> {
         with_scratch(|scratch| {
             // A tile may extend beyond the last position, by the rest of its rows and of its depth.
             let len = self.groups() * self.group() + ROWS * self.lanes + DEPTH;
-            let buffer: &mut [u16] = bytemuck::cast_slice_mut(aligned(&mut scratch.source, len.div_ceil(2)));
+            let buffer: &mut [u16] =
+                bytemuck::cast_slice_mut(aligned(&mut scratch.source, len.div_ceil(2)));
             self.lay_out(source, buffer);
             for block in &self.blocks {
                 let plane = self.c.plane() * CHUNK;
                 let target = &mut target[block.first * plane..][..block.chunks * plane];
                 for (part, (steps, weights)) in self.parts.iter().zip(&block.parts) {
                     for spots in part.spots.chunks(MOST_SPOTS) {
-                        self.one_tile(tiles, buffer, part, spots, block.chunks, steps, weights, target);
+                        self.one_tile(
+                            tiles,
+                            buffer,
+                            part,
+                            spots,
+                            block.chunks,
+                            steps,
+                            weights,
+                            target,
+                        );
                     }
                 }
             }
@@ -207,7 +236,8 @@ impl<'a> Job<'a> {
         let c = self.c;
         for (spot, rounded) in spots.iter().zip(rounded.chunks_exact(ROWS * width)) {
             for [row, y, x] in &spot.outputs {
-                let (y, x) = (part.phase.first_row + y * c.step, part.phase.first_column + x * c.step);
+                let (y, x) =
+                    (part.phase.first_row + y * c.step, part.phase.first_column + x * c.step);
                 for (chunk, target) in target.chunks_exact_mut(c.plane() * CHUNK).enumerate() {
                     let from = &rounded[row * width + chunk * CHUNK..][..CHUNK];
                     target[(y * c.width + x) * CHUNK..][..CHUNK].copy_from_slice(from);

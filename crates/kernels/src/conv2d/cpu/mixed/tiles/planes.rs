@@ -46,7 +46,8 @@ impl Planes {
 
     /// The taps of a phase, grouped into runs of consecutive positions.
     pub(super) fn runs(&self, taps: &[Tap]) -> Vec<Run> {
-        let mut taps: Vec<_> = taps.iter().map(|tap| (self.position(tap.offset), tap.index)).collect();
+        let mut taps: Vec<_> =
+            taps.iter().map(|tap| (self.position(tap.offset), tap.index)).collect();
         taps.sort_unstable();
         let mut runs: Vec<Run> = Vec::new();
         for (position, index) in taps {
@@ -71,7 +72,12 @@ impl Planes {
                 // `i * every` of the image.
                 let left = f.left.saturating_sub(phase).div_ceil(f.stride).min(f.run);
                 let first = (left * f.stride + phase).saturating_sub(f.left);
-                let columns = f.width.div_ceil(f.every).saturating_sub(first).div_ceil(f.stride).min(f.run - left);
+                let columns = f
+                    .width
+                    .div_ceil(f.every)
+                    .saturating_sub(first)
+                    .div_ceil(f.stride)
+                    .min(f.run - left);
                 if columns > 0 {
                     let plane = padded_y % f.stride * f.stride + phase;
                     let position = (plane * self.rows + padded_y / f.stride) * self.row() + left;
@@ -85,7 +91,8 @@ impl Planes {
     /// `[position][lane]` with `lanes` lanes.
     pub(super) fn fill(&self, chunk: &[u16], channels: usize, to: &mut [u16], lanes: usize) {
         self.rows_of_image(|position, pixel, columns, step| {
-            let from = chunk[pixel * CHUNK..].as_chunks::<CHUNK>().0.iter().step_by(step).take(columns);
+            let from =
+                chunk[pixel * CHUNK..].as_chunks::<CHUNK>().0.iter().step_by(step).take(columns);
             for (from, to) in from.zip(to[position * lanes..].chunks_mut(lanes)) {
                 match channels {
                     CHUNK => to[..CHUNK].copy_from_slice(from),
@@ -110,15 +117,22 @@ pub(super) struct Spot {
 pub(super) fn spots(phase: &Phase, row: usize) -> Vec<Spot> {
     const TILE: usize = crate::simd::tiles::ROWS;
     let reach = (phase.rows.max(1) - 1) * row + phase.columns;
-    let starts: Vec<(usize, usize)> = match reach.div_ceil(TILE) < phase.rows * phase.columns.div_ceil(TILE) {
-        true => (0..reach).step_by(TILE).map(|start| (start, TILE)).collect(),
-        false => (0..phase.rows)
-            .flat_map(|r| (0..phase.columns).step_by(TILE).map(move |c| (r * row + c, TILE.min(phase.columns - c))))
-            .collect(),
-    };
+    let starts: Vec<(usize, usize)> =
+        match reach.div_ceil(TILE) < phase.rows * phase.columns.div_ceil(TILE) {
+            true => (0..reach).step_by(TILE).map(|start| (start, TILE)).collect(),
+            false => (0..phase.rows)
+                .flat_map(|r| {
+                    (0..phase.columns)
+                        .step_by(TILE)
+                        .map(move |c| (r * row + c, TILE.min(phase.columns - c)))
+                })
+                .collect(),
+        };
     let output = |position: usize| (position / row, position % row);
     let spot = |(start, count): (usize, usize)| {
-        let outputs = (0..count).map(|m| (m, output(start + m))).filter(|(_, (r, c))| *r < phase.rows && *c < phase.columns);
+        let outputs = (0..count)
+            .map(|m| (m, output(start + m)))
+            .filter(|(_, (r, c))| *r < phase.rows && *c < phase.columns);
         Spot { position: start, outputs: outputs.map(|(m, (r, c))| [m, r, c]).collect() }
     };
     starts.into_iter().map(spot).filter(|spot| !spot.outputs.is_empty()).collect()
@@ -130,7 +144,9 @@ mod tests {
 
     #[test]
     fn every_output_has_one_place_in_tiles() {
-        for (rows, columns, row) in [(32, 32, 34), (8, 8, 10), (4, 4, 6), (1, 5, 5), (7, 17, 17), (3, 40, 52), (0, 4, 4)] {
+        for (rows, columns, row) in
+            [(32, 32, 34), (8, 8, 10), (4, 4, 6), (1, 5, 5), (7, 17, 17), (3, 40, 52), (0, 4, 4)]
+        {
             let phase = Phase { rows, columns, first_row: 0, first_column: 0, taps: Vec::new() };
             let mut seen = vec![0; rows * columns];
             for spot in spots(&phase, row) {
@@ -147,20 +163,61 @@ mod tests {
     #[test]
     fn planes_have_what_the_padded_image_has() {
         for padded in [
-            PaddedImage { height: 5, width: 6, top: 1, left: 1, rows: 7, run: 8, stride: 1, every: 1 },
-            PaddedImage { height: 5, width: 6, top: 1, left: 1, rows: 7, run: 4, stride: 2, every: 1 },
-            PaddedImage { height: 7, width: 5, top: 2, left: 2, rows: 10, run: 3, stride: 3, every: 1 },
-            PaddedImage { height: 6, width: 6, top: 0, left: 0, rows: 3, run: 3, stride: 1, every: 2 },
+            PaddedImage {
+                height: 5,
+                width: 6,
+                top: 1,
+                left: 1,
+                rows: 7,
+                run: 8,
+                stride: 1,
+                every: 1,
+            },
+            PaddedImage {
+                height: 5,
+                width: 6,
+                top: 1,
+                left: 1,
+                rows: 7,
+                run: 4,
+                stride: 2,
+                every: 1,
+            },
+            PaddedImage {
+                height: 7,
+                width: 5,
+                top: 2,
+                left: 2,
+                rows: 10,
+                run: 3,
+                stride: 3,
+                every: 1,
+            },
+            PaddedImage {
+                height: 6,
+                width: 6,
+                top: 0,
+                left: 0,
+                rows: 3,
+                run: 3,
+                stride: 1,
+                every: 2,
+            },
         ] {
             let planes = Planes::new(padded);
-            let image: Vec<u16> = (0..padded.height * padded.width * CHUNK).map(|i| i as u16 + 1).collect();
+            let image: Vec<u16> =
+                (0..padded.height * padded.width * CHUNK).map(|i| i as u16 + 1).collect();
             let mut buffer = vec![0; super::super::super::padded::buffer(&padded, 1)];
             super::super::super::padded::fill(&padded, &image, &mut buffer);
             let mut found = vec![0; planes.positions() * CHUNK];
             planes.fill(&image, CHUNK, &mut found, CHUNK);
             for offset in 0..padded.plane() {
                 let position = planes.position(offset);
-                assert_eq!(found[position * CHUNK..][..CHUNK], buffer[offset * CHUNK..][..CHUNK], "{padded:?} {offset}");
+                assert_eq!(
+                    found[position * CHUNK..][..CHUNK],
+                    buffer[offset * CHUNK..][..CHUNK],
+                    "{padded:?} {offset}"
+                );
             }
         }
     }

@@ -42,19 +42,27 @@ struct Sources<'a> {
     depth: usize,
 }
 
-/// The gradient, `[out channels, in channels, kernel height, kernel width]`, of one group of channels.
+/// The gradient, `[out channels, in channels, kernel height, kernel width]`, of one group of
+/// channels.
 ///
 /// # Safety
 ///
 /// The processor has the instructions of `T`.
-pub(in super::super) unsafe fn weight_gradient<T: Tiles>(isa: Isa, p: &Problem, x: &[u16], dy: &[u16]) -> Vec<f32> {
+pub(in super::super) unsafe fn weight_gradient<T: Tiles>(
+    isa: Isa,
+    p: &Problem,
+    x: &[u16],
+    dy: &[u16],
+) -> Vec<f32> {
     let sources = Sources::new(p);
     // Tiles that are summed together read the same channels, or neighboring taps.
     let (rows, apart) = sources.rows();
     let pairs: Vec<&[Rows]> = rows.chunks(MOST_TILES).collect();
     let out_chunks = p.out_channels.div_ceil(CHUNK);
-    let blocks: Vec<(usize, usize)> =
-        (0..out_chunks).step_by(MOST_CHUNKS).map(|first| (first, MOST_CHUNKS.min(out_chunks - first))).collect();
+    let blocks: Vec<(usize, usize)> = (0..out_chunks)
+        .step_by(MOST_CHUNKS)
+        .map(|first| (first, MOST_CHUNKS.min(out_chunks - first)))
+        .collect();
     let each = (pairs.len() * blocks.len()).div_ceil(TASKS);
     let tasks: Vec<((usize, usize), &[&[Rows]])> =
         blocks.iter().flat_map(|block| pairs.chunks(each).map(|pairs| (*block, pairs))).collect();
@@ -62,8 +70,10 @@ pub(in super::super) unsafe fn weight_gradient<T: Tiles>(isa: Isa, p: &Problem, 
     let mut weight = vec![0.0; p.out_channels * depth];
     with_shared(|shared| {
         let (x_image, dy_image) = (sources.x_image(), sources.dy_image());
-        let images: &mut [u16] =
-            bytemuck::cast_slice_mut(aligned(&mut shared.tiles, (p.batch * (x_image + dy_image)).div_ceil(2)));
+        let images: &mut [u16] = bytemuck::cast_slice_mut(aligned(
+            &mut shared.tiles,
+            (p.batch * (x_image + dy_image)).div_ceil(2),
+        ));
         let (xs, dys) = images.split_at_mut(p.batch * x_image);
         let dys = &mut dys[..p.batch * dy_image];
         xs.par_chunks_exact_mut(x_image)
@@ -72,9 +82,12 @@ pub(in super::super) unsafe fn weight_gradient<T: Tiles>(isa: Isa, p: &Problem, 
             .for_each(|((xs, dys), (x, dy))| sources.lay_out(isa, x, dy, xs, dys));
         let (xs, dys) = (&*xs, &*dys);
         let together = (NEAR_STEPS / sources.depth).clamp(1, p.batch);
-        let step = |image: usize, tile: usize| [image * x_image + tile * DEPTH, image * dy_image + tile * NUMBERS];
-        let steps: Vec<[usize; 2]> =
-            (0..together).flat_map(|image| (0..sources.depth).map(move |tile| step(image, tile))).collect();
+        let step = |image: usize, tile: usize| {
+            [image * x_image + tile * DEPTH, image * dy_image + tile * NUMBERS]
+        };
+        let steps: Vec<[usize; 2]> = (0..together)
+            .flat_map(|image| (0..sources.depth).map(move |tile| step(image, tile)))
+            .collect();
         let sums: Vec<Vec<f32>> = tasks
             .par_iter()
             .map(|((first, chunks), pairs)| {
@@ -87,7 +100,10 @@ pub(in super::super) unsafe fn weight_gradient<T: Tiles>(isa: Isa, p: &Problem, 
                         let images = together.min(p.batch - image);
                         for (rows, sums) in pairs.iter().zip(sums.chunks_exact_mut(most)) {
                             let mut starts = [0; MOST_TILES];
-                            starts.iter_mut().zip(*rows).for_each(|(start, rows)| *start = rows.start);
+                            starts
+                                .iter_mut()
+                                .zip(*rows)
+                                .for_each(|(start, rows)| *start = rows.start);
                             let tile_sums = TileSums {
                                 left: &xs[image * x_image..],
                                 left_row: apart,
@@ -112,10 +128,13 @@ pub(in super::super) unsafe fn weight_gradient<T: Tiles>(isa: Isa, p: &Problem, 
         weight.par_chunks_mut(MOST_CHUNKS * CHUNK * depth).zip(of_blocks).zip(&blocks).for_each(
             |((weight, sums), (_, chunks))| {
                 let (width, outputs) = (chunks * CHUNK, weight.len() / depth);
-                let of_rows = sums.iter().flat_map(|sums| sums.chunks_exact(MOST_TILES * ROWS * width));
+                let of_rows =
+                    sums.iter().flat_map(|sums| sums.chunks_exact(MOST_TILES * ROWS * width));
                 for (rows, sums) in pairs.iter().zip(of_rows) {
                     for (rows, sums) in rows.iter().zip(sums.chunks_exact(ROWS * width)) {
-                        for ((channel, tap), sums) in rows.weights.iter().zip(sums.chunks_exact(width)) {
+                        for ((channel, tap), sums) in
+                            rows.weights.iter().zip(sums.chunks_exact(width))
+                        {
                             let to = weight[channel * p.taps() + tap..].iter_mut().step_by(depth);
                             to.zip(&sums[..outputs]).for_each(|(to, sum)| *to = *sum);
                         }
@@ -156,9 +175,11 @@ impl<'a> Sources<'a> {
             };
             run.taps.chunks(ROWS).enumerate().map(rows).collect::<Vec<_>>()
         };
-        let by_tap: usize = runs.iter().map(|run| p.in_channels * run.taps.len().div_ceil(ROWS)).sum();
+        let by_tap: usize =
+            runs.iter().map(|run| p.in_channels * run.taps.len().div_ceil(ROWS)).sum();
         if by_tap < p.taps() * p.in_channels.div_ceil(CHUNK) {
-            let channels = (0..p.in_channels).flat_map(|channel| runs.iter().flat_map(move |run| of_taps(channel, run)));
+            let channels = (0..p.in_channels)
+                .flat_map(|channel| runs.iter().flat_map(move |run| of_taps(channel, run)));
             return (channels.collect(), 1);
         }
         let of_chunk = |first: usize| {
@@ -177,13 +198,16 @@ impl<'a> Sources<'a> {
         let p = self.p;
         with_scratch(|scratch| {
             let numbers = self.channel.max(self.depth * DEPTH) * CHUNK;
-            let buffer: &mut [u16] = bytemuck::cast_slice_mut(aligned(&mut scratch.source, numbers.div_ceil(2)));
+            let buffer: &mut [u16] =
+                bytemuck::cast_slice_mut(aligned(&mut scratch.source, numbers.div_ceil(2)));
             let paired = aligned(&mut scratch.plane, numbers.div_ceil(2));
             // Two positions of a channel have as many bits as a float, so they are transposed as
             // floats.
             let pixels = &mut buffer[..self.channel * CHUNK];
             pixels.fill(0);
-            let planes = x.chunks_exact(p.height * p.width * CHUNK).zip(xs.chunks_exact_mut(self.channel * CHUNK));
+            let planes = x
+                .chunks_exact(p.height * p.width * CHUNK)
+                .zip(xs.chunks_exact_mut(self.channel * CHUNK));
             for (x, to) in planes {
                 self.planes.fill(x, CHUNK, pixels, CHUNK);
                 let paired = &mut paired[..self.channel / 2 * CHUNK];
@@ -193,9 +217,13 @@ impl<'a> Sources<'a> {
             }
             let pixels = &mut buffer[..self.depth * DEPTH * CHUNK];
             pixels.fill(0);
-            let planes = dy.chunks_exact(p.out_height * p.out_width * CHUNK).zip(dys.chunks_exact_mut(self.depth * NUMBERS));
+            let planes = dy
+                .chunks_exact(p.out_height * p.out_width * CHUNK)
+                .zip(dys.chunks_exact_mut(self.depth * NUMBERS));
             for (dy, to) in planes {
-                let rows = dy.chunks_exact(p.out_width * CHUNK).zip(pixels.chunks_mut(self.planes.row() * CHUNK));
+                let rows = dy
+                    .chunks_exact(p.out_width * CHUNK)
+                    .zip(pixels.chunks_mut(self.planes.row() * CHUNK));
                 rows.for_each(|(dy, to)| to[..dy.len()].copy_from_slice(dy));
                 interleaved(pixels, to);
             }

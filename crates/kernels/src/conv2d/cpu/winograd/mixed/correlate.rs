@@ -31,7 +31,10 @@ pub(in super::super::super) fn correlate(
     turned: bool,
 ) -> Vec<u16> {
     let out_chunks = plan.out_channels.div_ceil(CHUNK);
-    let lanes = (0..out_chunks).step_by(MOST_CHUNKS).map(|first| first..(first + MOST_CHUNKS).min(out_chunks)).collect();
+    let lanes = (0..out_chunks)
+        .step_by(MOST_CHUNKS)
+        .map(|first| first..(first + MOST_CHUNKS).min(out_chunks))
+        .collect();
     let job = Job { isa, plan, source, weight, order, turned, lanes, out_chunks };
     let kernels = POINTS * plan.in_chunks() * CHUNK * out_chunks * CHUNK;
     // SAFETY: either way, the tasks cover all images and all chunks of output channels, and write
@@ -79,25 +82,52 @@ impl Job<'_> {
         with_shared(|shared| {
             let evaluated = aligned(&mut shared.kernels, (self.lanes.len() * kernels).div_ceil(2));
             let evaluated: &mut [u16] = bytemuck::cast_slice_mut(evaluated);
-            evaluated.par_chunks_exact_mut(kernels).zip(&self.lanes).for_each(|(evaluated, lanes)| {
-                with_scratch(|scratch| self.evaluate_kernels(lanes, evaluated, &mut scratch.plane));
-            });
+            evaluated.par_chunks_exact_mut(kernels).zip(&self.lanes).for_each(
+                |(evaluated, lanes)| {
+                    with_scratch(|scratch| {
+                        self.evaluate_kernels(lanes, evaluated, &mut scratch.plane)
+                    });
+                },
+            );
             let evaluated = &*evaluated;
             let images = plan.block_images();
             target.par_chunks_mut(images * self.image()).enumerate().for_each(|(task, target)| {
                 let first = task * images;
                 let blocks = plan.blocks(first..first + target.len() / self.image());
-                let layout = Layout { chunks: plan.in_chunks(), tiles: plan.block_capacity(&blocks) };
+                let layout =
+                    Layout { chunks: plan.in_chunks(), tiles: plan.block_capacity(&blocks) };
                 with_scratch(|scratch| {
                     let Scratch { source, sums, plane, .. } = scratch;
-                    let patches: &mut [u16] = bytemuck::cast_slice_mut(aligned(source, layout.len().div_ceil(2)));
+                    let patches: &mut [u16] =
+                        bytemuck::cast_slice_mut(aligned(source, layout.len().div_ceil(2)));
                     for block in &blocks {
-                        evaluate(self.isa, plan, Kind::Patches, self.source, block, &layout, patches, plane);
-                        for (lanes, evaluated) in self.lanes.iter().zip(evaluated.chunks_exact(kernels)) {
+                        evaluate(
+                            self.isa,
+                            plan,
+                            Kind::Patches,
+                            self.source,
+                            block,
+                            &layout,
+                            patches,
+                            plane,
+                        );
+                        for (lanes, evaluated) in
+                            self.lanes.iter().zip(evaluated.chunks_exact(kernels))
+                        {
                             let first = lanes.start * self.plane();
-                            let mut targets: Vec<&mut [Uninit16]> =
-                                target.chunks_exact_mut(self.image()).map(|target| &mut target[first..]).collect();
-                            self.multiply(block, &layout, patches, lanes, evaluated, &mut targets, sums);
+                            let mut targets: Vec<&mut [Uninit16]> = target
+                                .chunks_exact_mut(self.image())
+                                .map(|target| &mut target[first..])
+                                .collect();
+                            self.multiply(
+                                block,
+                                &layout,
+                                patches,
+                                lanes,
+                                evaluated,
+                                &mut targets,
+                                sums,
+                            );
                         }
                     }
                 });
@@ -110,26 +140,40 @@ impl Job<'_> {
     fn by_channels(&self, target: &mut [Uninit16]) {
         let plan = self.plan;
         let tiles = plan.tiles_down() * plan.tiles_across();
-        let together = (PATCH_NUMBERS / (tiles * plan.in_chunks() * CHUNK * POINTS)).max(plan.block_images()).min(plan.batch);
+        let together = (PATCH_NUMBERS / (tiles * plan.in_chunks() * CHUNK * POINTS))
+            .max(plan.block_images())
+            .min(plan.batch);
         for (index, target) in target.chunks_mut(together * self.image()).enumerate() {
             let first = index * together;
             let count = target.len() / self.image();
-            let groups = (0..count)
-                .step_by(plan.block_images())
-                .map(|group| plan.blocks(first + group..first + (group + plan.block_images()).min(count)));
+            let groups = (0..count).step_by(plan.block_images()).map(|group| {
+                plan.blocks(first + group..first + (group + plan.block_images()).min(count))
+            });
             let blocks: Vec<Block> = groups.flatten().collect();
             let layout = Layout { chunks: plan.in_chunks(), tiles: plan.block_capacity(&blocks) };
             with_shared(|shared| {
                 let patches = aligned(&mut shared.tiles, (blocks.len() * layout.len()).div_ceil(2));
                 let patches: &mut [u16] = bytemuck::cast_slice_mut(patches);
-                patches.par_chunks_exact_mut(layout.len()).zip(&blocks).for_each(|(patches, block)| {
-                    with_scratch(|scratch| {
-                        evaluate(self.isa, plan, Kind::Patches, self.source, block, &layout, patches, &mut scratch.plane);
-                    });
-                });
+                patches.par_chunks_exact_mut(layout.len()).zip(&blocks).for_each(
+                    |(patches, block)| {
+                        with_scratch(|scratch| {
+                            evaluate(
+                                self.isa,
+                                plan,
+                                Kind::Patches,
+                                self.source,
+                                block,
+                                &layout,
+                                patches,
+                                &mut scratch.plane,
+                            );
+                        });
+                    },
+                );
                 let patches = &*patches;
                 // The planes of the output channels of a task, image by image.
-                let mut parts: Vec<Vec<&mut [Uninit16]>> = self.lanes.iter().map(|_| Vec::with_capacity(count)).collect();
+                let mut parts: Vec<Vec<&mut [Uninit16]>> =
+                    self.lanes.iter().map(|_| Vec::with_capacity(count)).collect();
                 for target in target.chunks_exact_mut(self.image()) {
                     parts
                         .iter_mut()
@@ -142,8 +186,11 @@ impl Job<'_> {
                         let evaluated = aligned(source, (POINTS * self.kernel_point()).div_ceil(2));
                         let evaluated: &mut [u16] = bytemuck::cast_slice_mut(evaluated);
                         self.evaluate_kernels(lanes, evaluated, plane);
-                        for (block, patches) in blocks.iter().zip(patches.chunks_exact(layout.len())) {
-                            let targets = &mut targets[block.images.start - first..block.images.end - first];
+                        for (block, patches) in
+                            blocks.iter().zip(patches.chunks_exact(layout.len()))
+                        {
+                            let targets =
+                                &mut targets[block.images.start - first..block.images.end - first];
                             self.multiply(block, &layout, patches, lanes, evaluated, targets, sums);
                         }
                     });
@@ -166,8 +213,16 @@ impl Job<'_> {
                         taps.fill(0.0);
                     }
                     if input < plan.in_channels {
-                        let from = &self.weight[chunk * CHUNK * self.order.out_step + input * self.order.in_step..];
-                        transpose(self.isa, [outputs, TAPS], from, self.order.out_step, taps, CHUNK);
+                        let from = &self.weight
+                            [chunk * CHUNK * self.order.out_step + input * self.order.in_step..];
+                        transpose(
+                            self.isa,
+                            [outputs, TAPS],
+                            from,
+                            self.order.out_step,
+                            taps,
+                            CHUNK,
+                        );
                         if self.turned {
                             let (taps, _) = taps.as_chunks_mut::<CHUNK>();
                             taps.reverse();
@@ -176,7 +231,14 @@ impl Job<'_> {
                 }
                 evaluate_kernels(self.isa, CHUNK, taps, evaluated, point, CHUNK);
                 let to = &mut to[(inputs * CHUNK * width / 2 + index * CHUNK) * 2..];
-                transforms::pair_kernels(self.isa, evaluated, point, to, self.kernel_point(), 2 * width);
+                transforms::pair_kernels(
+                    self.isa,
+                    evaluated,
+                    point,
+                    to,
+                    self.kernel_point(),
+                    2 * width,
+                );
             }
         }
     }
@@ -200,7 +262,8 @@ impl Job<'_> {
         let sums = aligned(sums, POINTS * point);
         for (index, sums) in sums.chunks_exact_mut(point).enumerate() {
             let patches = &patches[index * layout.point()..][..layout.point()];
-            for (group, sums) in sums[..count * width].chunks_exact_mut(PIXELS * width).enumerate() {
+            for (group, sums) in sums[..count * width].chunks_exact_mut(PIXELS * width).enumerate()
+            {
                 let dots = Dots {
                     source: &patches[group * PIXELS * CHUNK..],
                     columns: PIXELS,
@@ -221,7 +284,8 @@ impl Job<'_> {
             for down in block.rows.clone() {
                 for across in 0..plan.tiles_across() {
                     let (first, left) = (down * TILE, across * TILE);
-                    let (rows, columns) = (TILE.min(plan.out_height - first), TILE.min(plan.out_width - left));
+                    let (rows, columns) =
+                        (TILE.min(plan.out_height - first), TILE.min(plan.out_width - left));
                     for index in 0..lanes.len() {
                         let from = &sums[tile * width + index * CHUNK..];
                         let to = &mut target[index * self.plane() + first * row + left * CHUNK..];
@@ -231,7 +295,9 @@ impl Job<'_> {
                         }
                         let mut whole = [Uninit16::new(0); TILE * TILE * CHUNK];
                         transforms::interpolate(self.isa, from, point, &mut whole, TILE * CHUNK);
-                        for (whole, to) in whole.chunks_exact(TILE * CHUNK).zip(to.chunks_mut(row)).take(rows) {
+                        for (whole, to) in
+                            whole.chunks_exact(TILE * CHUNK).zip(to.chunks_mut(row)).take(rows)
+                        {
                             to[..columns * CHUNK].copy_from_slice(&whole[..columns * CHUNK]);
                         }
                     }

@@ -19,10 +19,13 @@ pub(super) fn evaluate(
     // Patches overlap and have a margin of zeros; tiles have neither.
     let (side, padding, channels, height, width) = match kind {
         Kind::GradientPairs => (TILE, 0, plan.out_channels, plan.out_height, plan.out_width),
-        Kind::Patches | Kind::PatchPairs => (PATCH, plan.padding, plan.in_channels, plan.height, plan.width),
+        Kind::Patches | Kind::PatchPairs => {
+            (PATCH, plan.padding, plan.in_channels, plan.height, plan.width)
+        }
     };
     let chunks = channels.div_ceil(CHUNK);
-    let (rows, columns) = (block.rows.len() * TILE + side - TILE, plan.tiles_across() * TILE + side - TILE);
+    let (rows, columns) =
+        (block.rows.len() * TILE + side - TILE, plan.tiles_across() * TILE + side - TILE);
     let (row, padded) = (columns * CHUNK, rows * columns * CHUNK);
     // Images with their margins, one after the other, followed by a tile of zeros that pads the
     // layout.
@@ -33,7 +36,10 @@ pub(super) fn evaluate(
     let mut offsets = Vec::with_capacity(layout.tiles);
     for image in 0..block.images.len() {
         for down in 0..block.rows.len() {
-            offsets.extend((0..plan.tiles_across()).map(|across| image * padded + down * TILE * row + across * TILE * CHUNK));
+            offsets.extend(
+                (0..plan.tiles_across())
+                    .map(|across| image * padded + down * TILE * row + across * TILE * CHUNK),
+            );
         }
     }
     offsets.resize(layout.tiles, zeros);
@@ -55,7 +61,8 @@ pub(super) fn evaluate(
                 inner.copy_from_slice(&source[y * width * CHUNK..][..inside * CHUNK]);
             }
         }
-        let to = &mut to[chunk * layout.chunk()..][..(POINTS - 1) * layout.point() + layout.chunk()];
+        let to =
+            &mut to[chunk * layout.chunk()..][..(POINTS - 1) * layout.point() + layout.chunk()];
         transforms::evaluate(isa, kind, scratch, &offsets, row, to, layout.point());
     }
 }

@@ -76,10 +76,17 @@ unsafe fn pairs<V: Vector, B: Bf16<V>, A: Along<IN, PATCH>, const IN: usize>(e: 
                     |i, j| B::load(from.add(i * e.row + j * CHUNK)),
                     |i, j, value| first[i * PATCH + j] = value,
                 );
-                let (from, to) = (e.from.add(offsets[1] + lane), e.to.add(2 * (pair * CHUNK + lane)));
+                let (from, to) =
+                    (e.from.add(offsets[1] + lane), e.to.add(2 * (pair * CHUNK + lane)));
                 both_axes::<V, A, IN, PATCH>(
                     |i, j| B::load(from.add(i * e.row + j * CHUNK)),
-                    |i, j, value| B::store_pairs(first[i * PATCH + j], value, to.add((i * PATCH + j) * e.point)),
+                    |i, j, value| {
+                        B::store_pairs(
+                            first[i * PATCH + j],
+                            value,
+                            to.add((i * PATCH + j) * e.point),
+                        )
+                    },
                 );
             }
         }
@@ -128,7 +135,15 @@ pub(super) enum Kind {
 /// Evaluates sixteen channels of tiles that begin at `offsets` of pixels `[row][column][channel]`,
 /// with rows `row` numbers apart, to `[point][tile][channel]`, or `[point][pair of
 /// tiles][channel][2]`, with `point` numbers from one point to the next.
-pub(super) fn evaluate(isa: Isa, kind: Kind, from: &[u16], offsets: &[usize], row: usize, to: &mut [u16], point: usize) {
+pub(super) fn evaluate(
+    isa: Isa,
+    kind: Kind,
+    from: &[u16],
+    offsets: &[usize],
+    row: usize,
+    to: &mut [u16],
+    point: usize,
+) {
     let side = if kind == Kind::GradientPairs { TILE } else { PATCH };
     let reach = offsets.iter().max().unwrap_or(&0) + (side - 1) * row + side * CHUNK;
     assert!(reach <= from.len() && (POINTS - 1) * point + offsets.len() * CHUNK <= to.len());
@@ -174,7 +189,9 @@ compiled_for_bf16!(tile, Interpolation);
 /// rows `row` numbers apart.
 pub(super) fn interpolate<P: Copy>(isa: Isa, from: &[f32], point: usize, to: &mut [P], row: usize) {
     const { assert!(size_of::<P>() == size_of::<u16>()) };
-    assert!((POINTS - 1) * point + CHUNK <= from.len() && (TILE - 1) * row + TILE * CHUNK <= to.len());
+    assert!(
+        (POINTS - 1) * point + CHUNK <= from.len() && (TILE - 1) * row + TILE * CHUNK <= to.len()
+    );
     let t = Interpolation { from: from.as_ptr(), point, to: to.as_mut_ptr().cast(), row };
     let kernel: unsafe fn(&Interpolation) = bf16_instance!(isa, tile);
     // SAFETY: the assertions keep every number within the slices; the instruction set was detected.
@@ -213,7 +230,14 @@ compiled_for_bf16!(paired, Pairing);
 
 /// Reorders `[point][input channel][output channel]`, sixteen of each, to pairs of input channels,
 /// `[point][pair][output channel][2]`, with these distances between points and pairs.
-pub(super) fn pair_kernels(isa: Isa, from: &[f32], from_point: usize, to: &mut [u16], to_point: usize, to_pair: usize) {
+pub(super) fn pair_kernels(
+    isa: Isa,
+    from: &[f32],
+    from_point: usize,
+    to: &mut [u16],
+    to_point: usize,
+    to_pair: usize,
+) {
     assert!((POINTS - 1) * from_point + CHUNK * CHUNK <= from.len());
     assert!((POINTS - 1) * to_point + (CHUNK / 2 - 1) * to_pair + 2 * CHUNK <= to.len());
     let p = Pairing { from: from.as_ptr(), from_point, to: to.as_mut_ptr(), to_point, to_pair };

@@ -22,11 +22,19 @@ const NUMBERS: usize = 6 << 20;
 const FEW_TASKS: usize = 8;
 
 /// The gradient, `[out channels, in channels, 3, 3]`, of images in chunks.
-pub(in super::super::super) fn weight_gradient(isa: Isa, plan: &Plan, x: &[u16], dy: &[u16]) -> Vec<f32> {
+pub(in super::super::super) fn weight_gradient(
+    isa: Isa,
+    plan: &Plan,
+    x: &[u16],
+    dy: &[u16],
+) -> Vec<f32> {
     let most = product::most_chunks(isa).min(MOST_CHUNKS);
     // Parts of the same output channels are consecutive.
     let parts: Vec<Part> = cut(plan.out_channels, most)
-        .flat_map(|outputs| cut(plan.in_channels, IN_CHUNKS).map(move |inputs| Part { inputs, outputs: outputs.clone() }))
+        .flat_map(|outputs| {
+            cut(plan.in_channels, IN_CHUNKS)
+                .map(move |inputs| Part { inputs, outputs: outputs.clone() })
+        })
         .collect();
     with_shared(|shared| {
         let blocks = blocks(plan);
@@ -35,17 +43,40 @@ pub(in super::super::super) fn weight_gradient(isa: Isa, plan: &Plan, x: &[u16],
         let tile_layout = Layout { chunks: plan.out_channels.div_ceil(CHUNK), tiles };
         let block_numbers = patch_layout.len() + tile_layout.len();
         let together = (NUMBERS / block_numbers).clamp(1, blocks.len());
-        let evaluations: &mut [u16] =
-            bytemuck::cast_slice_mut(aligned(&mut shared.tiles, (together * block_numbers).div_ceil(2)));
-        let pairs = Pairs { isa, patches: patch_layout, gradients: tile_layout, block: block_numbers };
+        let evaluations: &mut [u16] = bytemuck::cast_slice_mut(aligned(
+            &mut shared.tiles,
+            (together * block_numbers).div_ceil(2),
+        ));
+        let pairs =
+            Pairs { isa, patches: patch_layout, gradients: tile_layout, block: block_numbers };
         let evaluate_all = |evaluations: &mut [u16], blocks: &[Block]| {
-            evaluations.par_chunks_exact_mut(block_numbers).zip(blocks).for_each(|(evaluations, block)| {
-                let (patches, tiles) = evaluations.split_at_mut(patch_layout.len());
-                with_scratch(|scratch| {
-                    evaluate(isa, plan, Kind::PatchPairs, x, block, &patch_layout, patches, &mut scratch.plane);
-                    evaluate(isa, plan, Kind::GradientPairs, dy, block, &tile_layout, tiles, &mut scratch.plane);
-                });
-            });
+            evaluations.par_chunks_exact_mut(block_numbers).zip(blocks).for_each(
+                |(evaluations, block)| {
+                    let (patches, tiles) = evaluations.split_at_mut(patch_layout.len());
+                    with_scratch(|scratch| {
+                        evaluate(
+                            isa,
+                            plan,
+                            Kind::PatchPairs,
+                            x,
+                            block,
+                            &patch_layout,
+                            patches,
+                            &mut scratch.plane,
+                        );
+                        evaluate(
+                            isa,
+                            plan,
+                            Kind::GradientPairs,
+                            dy,
+                            block,
+                            &tile_layout,
+                            tiles,
+                            &mut scratch.plane,
+                        );
+                    });
+                },
+            );
         };
         let len = plan.out_channels * plan.in_channels * TAPS;
         let of_outputs: Vec<&[Part]> = parts.chunk_by(|a, b| a.outputs == b.outputs).collect();
@@ -59,7 +90,10 @@ pub(in super::super::super) fn weight_gradient(isa: Isa, plan: &Plan, x: &[u16],
                 written(len, |weight: &mut [Uninit]| {
                     weight.par_chunks_mut(step).zip(of_outputs).for_each(|(weight, parts)| {
                         with_scratch(|scratch| {
-                            let sums = aligned(&mut scratch.sums, parts.iter().map(|part| POINTS * part.point()).sum());
+                            let sums = aligned(
+                                &mut scratch.sums,
+                                parts.iter().map(|part| POINTS * part.point()).sum(),
+                            );
                             let mut rest = &mut *sums;
                             for part in parts {
                                 let (these, others) = rest.split_at_mut(POINTS * part.point());
@@ -74,7 +108,8 @@ pub(in super::super::super) fn weight_gradient(isa: Isa, plan: &Plan, x: &[u16],
             return weight;
         }
         let points = if parts.len() < 16 { FEW_POINTS } else { POINTS };
-        let sums = aligned(&mut shared.kernels, parts.iter().map(|part| POINTS * part.point()).sum());
+        let sums =
+            aligned(&mut shared.kernels, parts.iter().map(|part| POINTS * part.point()).sum());
         for (index, blocks) in blocks.chunks(together).enumerate() {
             let evaluations = &mut evaluations[..blocks.len() * block_numbers];
             evaluate_all(evaluations, blocks);
@@ -83,16 +118,22 @@ pub(in super::super::super) fn weight_gradient(isa: Isa, plan: &Plan, x: &[u16],
             for part in &parts {
                 let (these, others) = rest.split_at_mut(POINTS * part.point());
                 rest = others;
-                tasks.extend(these.chunks_exact_mut(points * part.point()).enumerate().map(|(i, sums)| (part, i * points, sums)));
+                tasks.extend(
+                    these
+                        .chunks_exact_mut(points * part.point())
+                        .enumerate()
+                        .map(|(i, sums)| (part, i * points, sums)),
+                );
             }
             let evaluations = &*evaluations;
-            tasks
-                .into_par_iter()
-                .for_each(|(part, first, sums)| pairs.sum(evaluations, blocks.len(), part, first, sums, index > 0));
+            tasks.into_par_iter().for_each(|(part, first, sums)| {
+                pairs.sum(evaluations, blocks.len(), part, first, sums, index > 0)
+            });
         }
         // SAFETY: the parts cover all output and all input channels, and every tap of these is
         // interpolated.
-        let (weight, ()) = unsafe { written(len, |weight| in_weight_order(isa, plan, &parts, sums, weight)) };
+        let (weight, ()) =
+            unsafe { written(len, |weight| in_weight_order(isa, plan, &parts, sums, weight)) };
         weight
     })
 }
@@ -109,12 +150,23 @@ struct Pairs {
 impl Pairs {
     /// Adds the products of all tiles of some blocks, `[point][input channel][output channel]` from
     /// point `first` on.
-    fn sum(&self, evaluations: &[u16], blocks: usize, part: &Part, first: usize, sums: &mut [f32], resume: bool) {
+    fn sum(
+        &self,
+        evaluations: &[u16],
+        blocks: usize,
+        part: &Part,
+        first: usize,
+        sums: &mut [f32],
+        resume: bool,
+    ) {
         for (point, sums) in sums.chunks_exact_mut(part.point()).enumerate() {
             let width = part.outputs.len() * CHUNK;
             let a = (first + point) * self.patches.point();
             let b = self.patches.len() + (first + point) * self.gradients.point();
-            let inputs = part.inputs.clone().flat_map(|chunk| (0..CHUNK).step_by(ROWS).map(move |row| (chunk, row)));
+            let inputs = part
+                .inputs
+                .clone()
+                .flat_map(|chunk| (0..CHUNK).step_by(ROWS).map(move |row| (chunk, row)));
             for ((chunk, row), sums) in inputs.zip(sums.chunks_exact_mut(ROWS * width)) {
                 let pair_sums = PairSums {
                     images: blocks,
