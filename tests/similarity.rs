@@ -94,11 +94,16 @@ fn a_killed_sweep_ends_with_the_bytes_of_an_unbroken_one() {
 #[test]
 fn what_is_asked_for_wrongly_is_said() {
     let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("layout.toml"), "").unwrap();
     for (arguments, part) in [
         (vec!["similarity", "--out", "o"], "--synthetic IMAGESxNEURONS"),
         (vec!["similarity", "--synthetic", "12", "--out", "o"], "100000x2000"),
         (vec!["similarity", "none.h5", "--out", "o"], "none.h5"),
         (vec!["compare", "none.h5", "none.h5"], "none.h5"),
+        (
+            vec!["compare", "layout.toml", "layout.toml"],
+            "or a scan with repeated images, found Layout of arrays",
+        ),
     ] {
         let output = xtask(folder.path(), &arguments).output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr);

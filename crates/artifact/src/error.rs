@@ -210,6 +210,22 @@ mod tests {
     }
 
     #[test]
+    fn a_path_that_the_system_refuses_comes_with_what_to_check() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |path: &Path| {
+            let refused = std::fs::read(path).map_err(FileError::refused(path, "read"));
+            refused.unwrap_err().advice().map(str::to_owned)
+        };
+        assert_eq!(of(&folder.path().join("scan.h5")).as_deref(), Some("check the path"));
+        let missing = of(&folder.path().join("mouse/scan.h5")).unwrap();
+        assert!(
+            missing.starts_with("there is no folder") && missing.contains("mouse:"),
+            "{missing}"
+        );
+        assert_eq!(of(folder.path()).as_deref(), Some("this is a folder: name a file"));
+    }
+
+    #[test]
     fn an_error_takes_no_more_room_than_a_pointer() {
         assert_eq!(size_of::<Result<()>>(), size_of::<usize>());
     }

@@ -121,6 +121,12 @@ fn scans_have_the_trials_and_tiers_asked_for() {
     assert!(scan.responses().iter().all(|response| *response >= 0.0));
     assert_eq!(scan.behavior().unwrap().dim(), (200, 3));
 
+    let other = SimulationConfig { seed: config.seed + 1, ..config.clone() };
+    let other =
+        simulate("other", &images.subset(&single), &images.subset(&oracle), &other).unwrap();
+    let error = truth_for(&scan, &other.truth).unwrap_err().to_string();
+    assert!(error.contains("as those of scan sim follow its own"), "{error}");
+
     let overlapping =
         simulate("sim", &images, &images.subset(&oracle), &config).unwrap_err().to_string();
     assert!(overlapping.contains("10 of 10"), "{overlapping}");
