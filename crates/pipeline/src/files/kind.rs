@@ -2,7 +2,7 @@
 
 use super::contents::Contents;
 use super::spec::{Container, Kind};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use brainprior_artifact::hdf5::Input;
 use brainprior_artifact::{FileError, is_hdf5};
 use serde_json::Value;
@@ -75,11 +75,8 @@ pub(crate) fn recognize(path: &Path) -> Result<Recognized> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
     let mut start = vec![];
-    let file =
-        std::fs::File::open(path).with_context(|| format!("could not open {}", path.display()))?;
-    file.take(512)
-        .read_to_end(&mut start)
-        .with_context(|| format!("could not read {}", path.display()))?;
+    let file = std::fs::File::open(path).map_err(FileError::refused(path, "open"))?;
+    file.take(512).read_to_end(&mut start).map_err(FileError::refused(path, "read"))?;
 
     if is_hdf5(path)? {
         return of_hdf5(path);
@@ -137,8 +134,7 @@ pub(crate) fn recognize(path: &Path) -> Result<Recognized> {
 }
 
 fn of_folder(path: &Path) -> Result<Recognized> {
-    let listed =
-        std::fs::read_dir(path).with_context(|| format!("could not list {}", path.display()))?;
+    let listed = std::fs::read_dir(path).map_err(FileError::refused(path, "list"))?;
     let mut names: Vec<String> = listed
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
         .collect::<std::io::Result<_>>()?;
