@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# hdf5-metno 0.15.1 with the features blosc, blosc-lz4, blosc-zlib and blosc-zstd: of a dataset that Blosc compressed with Snappy,
-# which these features leave out, `Dataset::filters()` gives an empty list, as of a dataset that is stored without any filter, where h5py
-# shows filter 32001. That the settings were not understood is an error of `get_filters()` of the property list alone. A reader that
-# asks `filters()` whether it can undo them all is told that there is nothing to undo.
+# hdf5-metno 0.15.1 with the features blosc, blosc-lz4, blosc-zlib and blosc-zstd: for a dataset that Blosc compressed with
+# Snappy, which these features leave out, `Dataset::filters()` returns an empty list, as for a dataset without filters, although
+# h5py shows filter 32001. Only `get_filters()` of the property list reports an error, because it cannot parse the settings. A
+# reader that relies on `filters()` to find unsupported compression concludes that there is none.
 #
 # Seen on valid files of h5py 3.16.0 with hdf5plugin 7.1.0:
 #   lz4: filters() 1, get_filters() Ok(1)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# hdf5-metno 0.15.1: `get_virtual_map()` of a virtual dataset's property list is an error for the selections that h5py writes, a slice
-# being one block of HDF5 (count 1, a block as long as the slice, step 1), though `read_raw` of the same dataset gives its values. So a
-# program in Rust that asks where the data of a virtual dataset lie, to see that the source files are there or to hash them, is
-# refused on what most files hold; it has to call HDF5's C interface.
+# hdf5-metno 0.15.1: for a virtual dataset written by h5py, `get_virtual_map()` of the property list returns an error, although
+# `read_raw` returns the values. h5py writes a slice as one block (count 1, block as long as the slice, step 1), which the function
+# does not accept. A Rust program that needs the source files of a virtual dataset, to check or hash them, must call the C
+# interface of HDF5.
 #
 # Seen on a valid file of h5py 3.16.0 (two sources of four values):
 #   read_raw: [0, 1, 2, 3, 4, 5, 6, 7]

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# suite2p 1.1.0 (NumPy 2.4.6): with `do_deconvolution` switched off, `run_s2p` logs that it skips spike detection and then writes
-# `spks.npy` all the same, of the shape and type of `F.npy` and zero throughout. A reader that takes `spks.npy` because it is there gets
-# the responses of silent neurons.
+# suite2p 1.1.0 (NumPy 2.4.6): with `do_deconvolution` off, `run_s2p` logs that it skips spike detection, and still writes a
+# `spks.npy` of the shape and type of `F.npy` that is zero throughout. A reader that uses `spks.npy` because it exists gets silent
+# neurons.
 #
 # Seen, on a movie of one plane with four cells that flash:
 #   log: skipping spike detection
