@@ -19,7 +19,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
         "stages",
         &["adversarial", "artifacts", "config", "grid", "report", "run", "table", "tensorboard"],
     ),
-    ("records", &["adversarial", "artifacts", "config", "run", "table"]),
+    ("records", &["adversarial", "artifacts", "config", "report", "run", "table"]),
     ("denoise", &["config", "run", "stages", "table"]),
     ("files", &["artifacts"]),
     ("import", &[]),

@@ -13,9 +13,12 @@ pub(crate) struct RecordsArguments {
     /// The condition that others are compared with, seed by seed, for example "none blur=1.5"
     #[arg(long, value_name = "CONDITION", default_value = "none")]
     pub(crate) baseline: String,
+    /// Also write a figure of accuracy under noise, an SVG image
+    #[arg(long, value_name = "FILE")]
+    pub(crate) figure: Option<PathBuf>,
 }
 
-/// Adds records and prints the tables.
+/// Adds records, prints the tables and writes the figure.
 #[cfg(feature = "pipeline")]
 pub(crate) fn run(arguments: &RecordsArguments) -> anyhow::Result<()> {
     use brainprior_pipeline::records;
@@ -23,5 +26,9 @@ pub(crate) fn run(arguments: &RecordsArguments) -> anyhow::Result<()> {
         eprint!("{}", records::add(run, &arguments.folder)?);
     }
     print!("{}", records::tables(&arguments.folder, &arguments.baseline)?);
+    if let Some(path) = &arguments.figure {
+        records::write_figure(&arguments.folder, path)?;
+        eprintln!("{}", path.display());
+    }
     Ok(())
 }

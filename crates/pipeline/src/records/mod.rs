@@ -1,12 +1,14 @@
-//! `records`: one small file per network of an experiment, which can be committed, and tables made
-//! from such files.
+//! `records`: one small file per network of an experiment, which can be committed, and the tables
+//! and the figure made from such files.
 //!
 //! A long experiment runs on several machines, and its run directories are not kept. One JSON file
 //! per network is kept, with all results, the smallest perturbation of each image, and the key of
 //! the training.
 
+mod figure;
 mod tables;
 
+pub use figure::write_figure;
 pub use tables::tables;
 
 use crate::artifacts::{CURVES, DISTANCES, Distances, NetworkResult};

@@ -39,7 +39,7 @@ fn of_records(records: &[NetworkRecord], baseline: &str) -> Result<String> {
     Ok(text)
 }
 
-fn levels(records: &[NetworkRecord]) -> Result<Vec<f64>> {
+pub(super) fn levels(records: &[NetworkRecord]) -> Result<Vec<f64>> {
     let of = |record: &NetworkRecord| {
         record.figures.gaussian_noise.iter().map(|point| point.level).collect::<Vec<_>>()
     };
@@ -214,7 +214,7 @@ fn markdown(rows: &[Vec<String>]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::artifacts::{Kept, Point, Validation};
     use crate::records::Measurement;
@@ -222,7 +222,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     /// Accuracy on clean images and at noise 0.2.
-    fn record(
+    pub(in crate::records) fn record(
         condition: &str,
         seed: u64,
         [clean, noisy]: [f64; 2],

@@ -10,7 +10,7 @@ mod figure;
 mod heatmap;
 mod matched;
 mod page;
-mod plots;
+pub(crate) mod plots;
 mod response;
 mod robustness;
 mod scans;
