@@ -24,6 +24,8 @@ pub(crate) fn color(name: &str, index: usize) -> Rgb {
     const SHADES: [f64; 3] = [0.35, 0.6, 0.2];
     let (condition, changes) = name.split_once(' ').unwrap_or((name, ""));
     let own = match condition {
+        // The control by a blur is a condition of its own, although it has no target.
+        "none" if changes.contains("blur=") => Rgb(0, 114, 178),
         "none" => Rgb(118, 118, 124),
         "denoised" => Rgb(213, 94, 0),
         "shuffled" => Rgb(86, 180, 233),
