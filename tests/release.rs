@@ -124,6 +124,25 @@ fn every_file_that_names_the_version_names_that_of_the_workspace() {
     }
 }
 
+#[test]
+fn lock_files_outside_the_workspace_follow_it() {
+    for manifest in ["crates/python/Cargo.toml", "fuzz/Cargo.toml"] {
+        let output = Command::new(env!("CARGO"))
+            .args(["metadata", "--locked", "--offline", "--format-version", "1"])
+            .args(["--manifest-path", manifest])
+            .current_dir(repository())
+            .output()
+            .expect("cargo starts");
+        // A machine that never built this package lacks some of its dependencies, which is another
+        // error than a lock file that needs a change.
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            !said.contains("lock file"),
+            "{manifest}: {said}run `cargo metadata --manifest-path {manifest}` and commit the lock file"
+        );
+    }
+}
+
 /// The lock file must satisfy this; `cargo xtask audit` checks the workspace with the oldest Rust
 /// itself.
 #[test]

@@ -23,7 +23,12 @@ const CHECKERS: [Checker; 2] = [
         version: "0.20.2",
         arguments: &["--all-features", "check", "licenses", "bans", "sources"],
     },
-    Checker { package: "cargo-machete", version: "0.9.2", arguments: &["--with-metadata"] },
+    // It does not follow the `path` attribute by which the fuzz targets include their readers.
+    Checker {
+        package: "cargo-machete",
+        version: "0.9.2",
+        arguments: &["--with-metadata", "crates", "xtask"],
+    },
 ];
 
 /// Packages that are not published.
