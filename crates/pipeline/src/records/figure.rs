@@ -1,7 +1,7 @@
 //! The figure made from records: accuracy under noise of every condition.
 
 use super::NetworkRecord;
-use super::tables::levels;
+use super::tables::{conditions, levels};
 use crate::artifacts::{Spread, each_once};
 use crate::config::Target;
 use crate::report::plots::{Axes, Curve, color, curves};
@@ -29,9 +29,7 @@ fn of_records(records: &[NetworkRecord]) -> Result<String> {
         experiments.join(", ")
     );
     let levels = levels(records)?;
-    let none = Target::None.name();
-    let mut conditions = each_once(records.iter().map(|record| record.figures.condition.as_str()));
-    conditions.sort_by_key(|condition| *condition != none);
+    let conditions = conditions(records.iter(), Target::None.name());
     let curve = |(index, condition): (usize, &&str)| {
         let own = || records.iter().filter(|record| record.figures.condition == **condition);
         let point = |(at, level): (usize, &f64)| {

@@ -56,9 +56,18 @@ pub(super) fn levels(records: &[NetworkRecord]) -> Result<Vec<f64>> {
     Ok(levels)
 }
 
+/// All conditions, `first` before the others.
+pub(super) fn conditions<'a>(
+    records: impl Iterator<Item = &'a NetworkRecord>,
+    first: &str,
+) -> Vec<&'a str> {
+    let mut conditions = each_once(records.map(|record| record.figures.condition.as_str()));
+    conditions.sort_by_key(|condition| *condition != first);
+    conditions
+}
+
 fn of_experiment(records: &[&NetworkRecord], levels: &[f64], reference: &str) -> String {
-    let mut conditions = each_once(records.iter().map(|record| record.figures.condition.as_str()));
-    conditions.sort_by_key(|condition| *condition != reference);
+    let conditions = conditions(records.iter().copied(), reference);
     let of = |condition: &str| -> Vec<&NetworkRecord> {
         records.iter().filter(|record| record.figures.condition == condition).copied().collect()
     };
