@@ -16,7 +16,17 @@ const WITHOUT_LOCKS: [Errno; 4] = [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP,
 #[derive(Debug)]
 #[must_use = "dropping this value releases the lock"]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// Unlocks before closing: a child process that another thread is just starting has a copy of
+    /// the file until it runs its program, and the lock would last as long as the copy.
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::debug!(%error, "a lock was not released before its file was closed");
+        }
+    }
 }
 
 /// Waits for the lock at `path`, an empty file that is created if missing. Processes that use the
@@ -80,7 +90,7 @@ fn held(path: &Path, file: File, outcome: io::Result<()>) -> Result<Lock> {
         }
         Err(error) => return Err(FileError::refused(path, "lock")(error)),
     }
-    Ok(Lock { _file: file })
+    Ok(Lock { file })
 }
 
 #[cfg(test)]
@@ -101,6 +111,17 @@ mod tests {
             drop(second.join().unwrap());
         });
         assert!(try_take(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_copy_of_the_file_in_a_child_does_not_hold_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("work.lock");
+        let lock = take(&path).unwrap();
+        let inherited = lock.file.try_clone().unwrap();
+        drop(lock);
+        assert!(try_take(&path).unwrap().is_some());
+        drop(inherited);
     }
 
     #[test]
