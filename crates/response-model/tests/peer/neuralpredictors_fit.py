@@ -35,8 +35,10 @@ f = h5py.File(a.scan); tiers = f["tiers"][()]; train, validation, test = (np.fla
 ids = f["item_info/frame_image_id"][()]
 images = f["images"][()].astype(np.float32); images = (images - images[train].mean()) / images[train].std()
 std = f["responses"][()][train].std(0); std = np.maximum(std, 0.01 * std.mean()); responses = f["responses"][()] / std
-behavior = f["behavior"][()]; spread = behavior[train].std(0); behavior = behavior / spread; pupil = f["pupil_center"][()]
-pupil = (pupil - pupil[train].mean(0)) / pupil[train].std(0)
+has = lambda name: name in f  # without behavior and gaze: the image alone, and no shifter
+behavior = f["behavior"][()] if has("behavior") else np.zeros((len(tiers), 0)); behavior = behavior / behavior[train].std(0)
+pupil = f["pupil_center"][()] if has("pupil_center") else np.zeros((len(tiers), 2)); pupil = pupil - pupil[train].mean(0)
+if has("pupil_center"): pupil = pupil / pupil[train].std(0)
 X, B, P, R = (torch.tensor(v, dtype=torch.float32) for v in (images, behavior, pupil, responses))
 
 
@@ -53,10 +55,10 @@ class Model(torch.nn.Module):
         s.readout = FullGaussian2d(shape, R.shape[1], bias=True, init_mu_range=0.3, init_sigma=0.1, gauss_type="full", feature_reg_weight=0.0076,
                                    mean_activity=R[train].mean(0))
         s.core.initialize()
-        s.shifter = MLPShifter(["scan"], input_channels=2, hidden_channels_shifter=5, shift_layers=3)
+        s.shifter = MLPShifter(["scan"], input_channels=2, hidden_channels_shifter=5, shift_layers=3) if has("pupil_center") else None
 
     def forward(s, x, b, pupil):
-        return F.elu(s.readout(s.core(inputs(x, b)), shift=s.shifter["scan"](pupil))) + 1
+        return F.elu(s.readout(s.core(inputs(x, b)), shift=s.shifter["scan"](pupil) if s.shifter else None)) + 1
 
     def regularizer(s):
         return s.core.regularizer() + s.readout.regularizer()
@@ -91,14 +93,18 @@ def measure(m):
     feve = 1 - (((out - responses[test]) ** 2).mean(0) - noise) / (total - noise)
     first = test[[np.flatnonzero(shown == i)[0] for i in order]]; neutral = torch.zeros(len(order), 2)
     still = torch.tensor(behavior[train].mean(0), dtype=torch.float32).expand(len(order), -1); denoised = predict(m, X[first], still, neutral)
+    w = np.sqrt(mean(responses[test]).var(0) / np.stack([responses[test][rows].var(0) for rows in repeats]).mean(0))
+    trial = lambda t, others: np.stack([np.delete(responses[test][rows], t, 0).mean(0) if others else responses[test][rows][t] for rows in repeats])
+    fewest = min(map(len, repeats)); near = lambda r, weights: float(np.mean(
+        [np.corrcoef(similarity((trial(t, False) if r is None else r) * weights), similarity(trial(t, True) * weights))[0, 1] for t in range(fewest)]))
     figures = dict(test_median=float(np.median(single)), test_mean=float(single.mean()), average_median=float(np.median(average)),
                    average_mean=float(average.mean()), fraction_oracle=float((single * oracle).sum() / (oracle * oracle).sum()),
-                   feve_median=float(np.median(feve[(total - noise) / total >= 0.15])))
+                   feve_median=float(np.median(feve[(total - noise) / total >= 0.15])),
+                   others_equal=near(denoised, 1), others_w=near(denoised, w), trial_equal=near(None, 1), trial_w=near(None, w))
     try: truth = h5py.File(a.scan.replace(".h5", ".truth.h5"))
     except FileNotFoundError: return figures
     expected = truth["ground_truth/expected_responses"][()][order] / std; responsive = truth["parameters/responsive"][()] > 0
     v = np.maximum(columns(predict(m, X[validation], B[validation], P[validation]), responses[validation]), 0)
-    w = np.sqrt(mean(responses[test]).var(0)) / np.stack([responses[test][rows].var(0) for rows in repeats]).mean(0)
     against = columns(denoised, expected)
     return figures | dict(true_median_responsive=float(np.median(against[responsive])), true_mean=float(np.nanmean(against)),
                           similarity_equal=float(np.corrcoef(similarity(denoised), similarity(expected))[0, 1]),
