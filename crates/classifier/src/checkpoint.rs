@@ -14,6 +14,8 @@ const VERSION: u32 = 1;
 /// Advice to users whose file holds something else.
 const ADVICE: &str =
     "use a file written by this version, or the state dict of an equivalent PyTorch module";
+/// The weights of [`ResNet::built_in`].
+const BUILT_IN: &[u8] = include_bytes!("../networks/cifar10-gray.safetensors");
 const BATCHES: &str = "num_batches_tracked";
 
 /// The header, written for readers of the file; only the provenance is read back.
@@ -93,10 +95,34 @@ impl ResNet {
         if let Some(sentence) = file.left_out() {
             tracing::warn!("{sentence}");
         }
+        let (network, of_torchvision) = Self::of_archive(&file)?;
+        if of_torchvision {
+            tracing::warn!(
+                "{}: a state dict states neither the stem nor the scale of the images; assuming stride 1 without max-pool, and images \
+                 in [0, 1] rescaled to 5 (x - 0.5). Networks trained by torchvision itself use others",
+                path.display()
+            );
+        }
+        Ok(network)
+    }
+
+    /// A classifier that is part of this crate: three stages of two blocks, 24 channels in the
+    /// first, trained on the training images of CIFAR-10 in grayscale
+    /// (`xtask/configs/built-in.toml`). It provides fixed features for response models.
+    ///
+    /// # Errors
+    /// Returns [`Error::Tensor`](crate::Error::Tensor) if memory runs out.
+    pub fn built_in() -> Result<Self> {
+        let path = Path::new("the built-in network");
+        Ok(Self::of_archive(&Archive::from_bytes(path, BUILT_IN.to_vec(), ADVICE)?)?.0)
+    }
+
+    /// Assembles the network of a file, and says whether its names are torchvision's.
+    fn of_archive(file: &Archive) -> Result<(Self, bool)> {
         let names: BTreeSet<String> = file.names().into_iter().collect();
         let of_torchvision = names.contains("conv1.weight") && !names.contains("stem.0.weight");
         let name_of = |name: &str| if of_torchvision { torchvision(name) } else { name.to_owned() };
-        let config = infer(&file, &names, name_of)?;
+        let config = infer(file, &names, name_of)?;
         let counter = name_of(&format!("stem.1.{BATCHES}"));
         let batches =
             if names.contains(&counter) { file.values::<i64>(&counter, &[])?[0].max(0) } else { 0 };
@@ -106,7 +132,7 @@ impl ResNet {
             if slot.name == "gamma" && !names.contains("gamma") {
                 return Ok(Tensor::zeros(slot.shape.as_slice(), DType::F32, &Device::Cpu)?);
             }
-            let read = weights(&file, &name, &slot.shape)?;
+            let read = weights(file, &name, &slot.shape)?;
             if slot.role == Role::Variance {
                 let values = read.to_vec1::<f32>()?;
                 if let Some(channel) = values.iter().position(|value| *value < 0.0) {
@@ -124,19 +150,12 @@ impl ResNet {
                 .mismatch(name, format!("no such tensor in a network of {config:?}"), "one")
                 .into());
         }
-        if of_torchvision {
-            tracing::warn!(
-                "{}: a state dict states neither the stem nor the scale of the images; assuming stride 1 without max-pool, and images \
-                 in [0, 1] rescaled to 5 (x - 0.5). Networks trained by torchvision itself use others",
-                path.display()
-            );
-        }
         // State dicts from elsewhere lack our header.
         match file.header::<Header>() {
             Ok(found) if (found.format.as_str(), found.version) == (FORMAT, VERSION) => {
-                Ok(network.with_provenance(found.provenance))
+                Ok((network.with_provenance(found.provenance), of_torchvision))
             }
-            _ => Ok(network),
+            _ => Ok((network, of_torchvision)),
         }
     }
 }

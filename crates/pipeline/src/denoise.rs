@@ -1,7 +1,7 @@
 //! `denoise`: fits denoisers to given scans and compares them by the similarities of the repeated
 //! images.
 
-use crate::config::Config;
+use crate::config::{Config, FixedNetwork};
 use crate::run::Progress as Observer;
 use crate::stages::features;
 use crate::stages::response::denoiser::{Denoiser, Fitted};
@@ -156,17 +156,14 @@ fn missing(scan: &Scan, path: &Path) -> Option<String> {
 fn fixed_features(options: &Options, scans: &[&Scan]) -> Result<FixedFeatures> {
     let config = &options.config.prediction;
     let stimuli = StimulusSet::union(&scans.iter().map(|scan| scan.stimuli()).collect::<Vec<_>>())?;
+    let bank = Features::of(&stimuli)?;
     let with_network = match &config.network {
-        None => None,
-        Some(file) => {
-            let maps = config
-                .layers
-                .iter()
-                .map(|layer| features::maps(file, layer, "prediction.layers", &stimuli));
-            Some(Features::of(&stimuli, &maps.collect::<Result<Vec<_>>>()?)?)
+        FixedNetwork::None => None,
+        FixedNetwork::BuiltIn | FixedNetwork::File(_) => {
+            Some(features::with_network(bank.clone(), config, &stimuli)?)
         }
     };
-    Ok(FixedFeatures { bank: Features::of(&stimuli, &[])?, with_network })
+    Ok(FixedFeatures { bank, with_network })
 }
 
 /// Results for each scan of the group with one seed.

@@ -228,6 +228,19 @@ pub enum Error {
         id: brainprior_images::ImageId,
     },
 
+    /// The feature maps of a network are not those of all images.
+    #[error(
+        "layer {layer} of the network: expected feature maps of {expected} images, found {found}"
+    )]
+    Maps {
+        /// The layer, counted from 0.
+        layer: usize,
+        /// Number of images.
+        expected: usize,
+        /// Number of images with maps.
+        found: usize,
+    },
+
     /// The images of several scans do not match.
     #[error(transparent)]
     Images(#[from] brainprior_images::Error),

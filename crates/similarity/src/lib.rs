@@ -51,7 +51,7 @@ pub use control::{halves, pixels};
 pub use device::DeviceOptions;
 pub use error::{Error, Result};
 pub use error_variances::ErrorVariances;
-pub use features::{Layer, Network, features, network_features, network_maps};
+pub use features::{Layer, Network, features, network_features};
 #[cfg(feature = "hdf5")]
 pub use files::{FileRows, Precision, write_neighbors, write_pairs};
 pub use filtered::{low_pass_pixels, orientation_energy};

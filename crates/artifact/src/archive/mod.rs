@@ -91,7 +91,7 @@ impl Archive {
     /// damaged. The error names the tensor at fault if the header can still be parsed.
     pub fn read(path: &Path, advice: &'static str) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(FileError::refused(path, "read"))?;
-        Self::of_safetensors(path, bytes, advice)
+        Self::from_bytes(path, bytes, advice)
     }
 
     /// Reads the weights of a network from safetensors, like [`Archive::read`], or from a file that
@@ -123,7 +123,7 @@ impl Archive {
                     advice,
                 }
             }
-            false => Self::of_safetensors(path, bytes, advice)?,
+            false => Self::from_bytes(path, bytes, advice)?,
         };
         while archive
             .tensors
@@ -141,7 +141,11 @@ impl Archive {
         Ok(archive)
     }
 
-    fn of_safetensors(path: &Path, bytes: Vec<u8>, advice: &'static str) -> Result<Self> {
+    /// Like [`Archive::read`] for the bytes of a safetensors file, which errors call `path`.
+    ///
+    /// # Errors
+    /// Returns [`FileError`] if the bytes are not safetensors, or are truncated or damaged.
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>, advice: &'static str) -> Result<Self> {
         let (header, metadata) = SafeTensors::read_metadata(&bytes)
             .map_err(|source| damage::explain(path, &bytes, &source))?;
         let start = size_of::<u64>() + header;

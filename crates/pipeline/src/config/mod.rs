@@ -11,7 +11,7 @@ mod values;
 pub(crate) use arm::{Arm, Keep};
 pub(crate) use targets::{MatrixTarget, Target};
 pub(crate) use training::Training;
-pub(crate) use values::{Extent, Layer};
+pub(crate) use values::{Extent, FixedNetwork, Layer};
 
 use anyhow::{Context, Result, bail, ensure};
 use brainprior_artifact::hash;
@@ -76,7 +76,7 @@ pub(crate) struct Prediction {
     pub(crate) denoiser: Denoiser,
     pub(crate) seeds: u64,
     pub(crate) folds: Option<usize>,
-    pub(crate) network: Option<PathBuf>,
+    pub(crate) network: FixedNetwork,
     pub(crate) layers: Vec<Layer>,
 }
 
@@ -215,8 +215,9 @@ impl Config {
         let transferred = self
             .prediction
             .network
-            .iter()
-            .map(|path| ("prediction.network", "untrained features", path));
+            .file()
+            .into_iter()
+            .map(|path| ("prediction.network", "the built-in network", path));
         let given = scans.chain(stimuli).chain(images).chain(corrupted);
         for (key, without, path) in given.chain(network).chain(transferred) {
             ensure!(
@@ -257,7 +258,7 @@ impl Config {
     /// The same with absolute paths, valid in any working directory.
     pub(crate) fn with_absolute_paths(mut self) -> Result<Self> {
         let files = self.scans.files.iter_mut().chain(&mut self.scans.truth).flatten();
-        let networks = self.similarity.network.iter_mut().chain(&mut self.prediction.network);
+        let networks = self.similarity.network.iter_mut().chain(self.prediction.network.file_mut());
         let images = self.images.file.iter_mut().chain(&mut self.images.corrupted);
         for path in files.chain(&mut self.simulation.stimuli).chain(images).chain(networks) {
             *path = std::fs::canonicalize(&path)
@@ -386,6 +387,7 @@ mod tests {
             "training.conditions=[{target=\"none\"},{target=\"raw\",force=3,name=\"weak\"},{target=\"none\",epochs=2,keep=\"last\"}]",
             "training.robust_training={noise={std=0.1}}",
             "response.core.contrast_window=none",
+            "prediction.network=none",
             "similarity.images=20",
         ])
         .unwrap();
@@ -423,6 +425,8 @@ mod tests {
             ("images.file=", "leave it out for procedural images"),
             ("images.corrupted=.", "set images.file to that set"),
             ("similarity.network=", "leave it out for"),
+            ("prediction.network=", "leave it out for the built-in network"),
+            ("prediction.network=network.pt", "prediction.network: network.pt does not exist"),
             ("similarity.images=0", "\"all\""),
             ("similarity.network_layer=conv3_1", "layer = \"conv3_1\""),
             ("prediction.folds=0", "leave it out for in-sample predictions"),

@@ -1,7 +1,7 @@
 //! Stage `similarity`: one matrix per target, averaged over scans, and comparisons on the oracle
 //! images.
 
-use super::features::maps;
+use super::features::Trained;
 use super::response::{self, Predicted};
 use super::scans::Loaded;
 use super::{Inputs, Outcome, Stage, combined, verdict};
@@ -435,14 +435,20 @@ fn network(context: &Context) -> Result<&Path> {
 /// other targets.
 fn features(context: &Context, stimuli: &StimulusSet) -> Result<SimilarityMatrix> {
     let file = network(context)?;
-    let layer = match &context.config.similarity.layer {
+    let wanted = &context.config.similarity.layer;
+    let layer = match wanted {
         Layer::Name(layer) => {
             return Ok(brainprior_similarity::features(&Network::vgg(file, layer)?, stimuli)?);
         }
         Layer::Number(layer) => *layer,
     };
-    let maps = maps(file, &Layer::Number(layer), "similarity.layer", stimuli)?;
-    let values = maps.flatten_all()?.to_vec1::<f32>()?;
+    let network = Trained::load(file, std::slice::from_ref(wanted), "similarity.layer")?;
+    let mut values = Vec::new();
+    for maps in network.batches(stimuli) {
+        for map in maps? {
+            values.extend(map.flatten_all()?.to_vec1::<f32>()?);
+        }
+    }
     let dimensions = values.len() / stimuli.len();
     let values = ArrayView2::from_shape((stimuli.len(), dimensions), &values)
         .context("features of all stimuli")?;

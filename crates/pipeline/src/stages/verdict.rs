@@ -28,7 +28,7 @@ pub(crate) fn of(found: &ToOtherRepeats) -> Option<Verdict> {
         (true, None) => {}
         (false, Some(combined)) => {
             text += &format!(
-                "; use target `combined`, at {:.2}, or set prediction.network, or record more images or trials",
+                "; use target `combined`, at {:.2}, or set prediction.network to a network trained on more images, or record more images or trials",
                 combined.correlation
             );
         }

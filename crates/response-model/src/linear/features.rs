@@ -6,7 +6,7 @@ use brainprior_images::ImageId;
 use candle_core::Tensor;
 use ndarray::{Array2, ArrayView2, Axis};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Cells along each side of the grid on which all feature maps are averaged.
 pub(super) const GRID: usize = 7;
@@ -98,10 +98,20 @@ impl Features {
         Ok(())
     }
 
-    /// Adds a group of maps `[images, channels, rows, columns]` of a trained network, in the order
-    /// of the images.
-    pub(super) fn add_maps(&mut self, maps: &Tensor, weight: f32) -> Result<()> {
-        self.add(self.groups.len(), std::slice::from_ref(maps), weight, Scale::Linear)
+    /// Number of groups of maps.
+    pub(super) fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Checks that the groups from `first` have maps of every image.
+    pub(super) fn check(&self, first: usize) -> Result<()> {
+        for (layer, group) in self.groups[first..].iter().enumerate() {
+            let found = group.values.len() / (GRID * GRID * group.channels).max(1);
+            if found != self.len() {
+                return Err(Error::Maps { layer, expected: self.len(), found });
+            }
+        }
+        Ok(())
     }
 
     /// Computes what is added to each channel of each group before its logarithm, from the images
@@ -204,7 +214,20 @@ fn pooled(maps: &Tensor, grid: usize) -> Result<Vec<f32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::Device;
+    use candle_core::{DType, Device};
+
+    #[test]
+    fn a_network_gives_maps_of_every_image() {
+        let ids: Vec<ImageId> = (0..5).map(ImageId::from_u64).collect();
+        let maps = |images: usize| Tensor::ones((images, 2, 8, 8), DType::F32, &Device::Cpu);
+        let with = |batches: &[usize]| {
+            let batches = batches.iter().map(|images| -> Result<_> { Ok(vec![maps(*images)?]) });
+            Features::empty(&ids).with_network(batches)
+        };
+        assert_eq!(with(&[3, 2]).unwrap().groups[0].values, [1.0; 5 * GRID * GRID * 2]);
+        let error = with(&[3]).unwrap_err().to_string();
+        assert!(error.contains("expected feature maps of 5 images, found 3"), "{error}");
+    }
 
     #[test]
     fn maps_are_averaged_over_cells_whatever_their_size() {

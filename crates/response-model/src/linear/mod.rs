@@ -30,7 +30,7 @@ use crate::config::{LossConfig, LossKind};
 use crate::error::{Error, Result};
 use crate::normalization::ScanNormalization;
 use crate::predict::correlations;
-use features::GRID;
+use features::{GRID, Scale};
 use ridge::{Chosen, Errors, Solved};
 
 /// Largest number of landmarks. With more images, the features of all images are projected on those
@@ -39,7 +39,7 @@ const MOST_LANDMARKS: usize = 512;
 /// Standard deviation of the small windows, and the offset of their centers from the middle, in
 /// half image widths.
 const WINDOW: f64 = 0.6;
-/// Weight of a given network's features in the inner product; the weights of the filter bank sum to
+/// Weight of each layer of a network in the inner product; the weights of the filter bank sum to
 /// 5.1.
 const NETWORK: f32 = 3.0;
 /// Relative excess error at which a window's weight falls to 1/e of the best one's; the best of
@@ -58,17 +58,32 @@ const NARROWNESS: f32 = 0.35;
 const CELLS: usize = 4;
 
 impl Features {
-    /// Computes the features of `stimuli`: the filter bank, and the networks' feature maps
-    /// `[images, channels, rows, columns]` of the same images.
+    /// Computes the features of `stimuli` from the filter bank.
     ///
     /// # Errors
     /// Returns an error of candle if a tensor operation fails.
-    pub fn of(stimuli: &StimulusSet, networks: &[Tensor]) -> Result<Self> {
-        let mut features = bank::of(stimuli)?;
-        for maps in networks {
-            features.add_maps(maps, NETWORK)?;
+    pub fn of(stimuli: &StimulusSet) -> Result<Self> {
+        bank::of(stimuli)
+    }
+
+    /// Adds layers of a trained network. Each item of `batches` holds the maps `[batch, channels,
+    /// rows, columns]` of every layer for the next images, in the order of the stimuli; only their
+    /// averages on a grid are kept.
+    ///
+    /// # Errors
+    /// Returns the first error of `batches`, or [`Error::Maps`] if they do not cover all images.
+    pub fn with_network<E: From<Error>>(
+        mut self,
+        batches: impl IntoIterator<Item = std::result::Result<Vec<Tensor>, E>>,
+    ) -> std::result::Result<Self, E> {
+        let first = self.groups();
+        for layers in batches {
+            for (layer, maps) in layers?.iter().enumerate() {
+                self.add(first + layer, std::slice::from_ref(maps), NETWORK, Scale::Linear)?;
+            }
         }
-        Ok(features)
+        self.check(first)?;
+        Ok(self)
     }
 }
 

@@ -23,33 +23,19 @@ const BATCH: usize = 32;
 /// # Errors
 /// Returns an error if the images are too small for the network or a tensor operation fails.
 pub fn network_features(network: &Network, stimuli: &StimulusSet) -> Result<Array2<f32>> {
-    Ok(in_rows(stimuli.len(), network_maps(network, stimuli)?.0))
-}
-
-/// Feature maps of the network's last layer for all images, and the channels, height and width of
-/// each.
-///
-/// # Errors
-/// See [`network_features`].
-pub fn network_maps(network: &Network, stimuli: &StimulusSet) -> Result<(Vec<f32>, [usize; 3])> {
     let (height, width) = (stimuli.height(), stimuli.width());
-    let (mut values, mut shape) = (Vec::new(), [0; 3]);
-    for first in (0..stimuli.len()).step_by(BATCH) {
-        let count = BATCH.min(stimuli.len() - first);
-        let pixels = &stimuli.pixels()[first * height * width..(first + count) * height * width];
-        let (features, of_image) = network.run(pixels, count, height, width)?;
-        if first == 0 {
-            values.reserve_exact(features.len() / count * stimuli.len());
-        }
-        values.extend(features);
-        shape = of_image;
+    let mut values = Vec::new();
+    for pixels in stimuli.pixels().chunks(BATCH * height * width) {
+        let maps = network.maps(pixels, height, width)?;
+        values.extend(
+            maps.flatten_all()
+                .and_then(|maps| maps.to_vec1::<f32>())
+                .map_err(network.refused(height, width))?,
+        );
     }
-    Ok((values, shape))
-}
-
-fn in_rows(images: usize, values: Vec<f32>) -> Array2<f32> {
-    let dimensions = values.len().checked_div(images).unwrap_or(0);
-    Array2::from_shape_vec((images, dimensions), values).expect("as many features of each image")
+    let dimensions = values.len().checked_div(stimuli.len()).unwrap_or(0);
+    Ok(Array2::from_shape_vec((stimuli.len(), dimensions), values)
+        .expect("as many features of each image"))
 }
 
 /// The control *features*: the formula of [`crate::similarity`] with the features of each image as

@@ -110,16 +110,14 @@ impl Network {
         &self.name
     }
 
-    /// Features of `count` images with `height * width` pixels, and the channels, height and width
-    /// of each.
-    pub(super) fn run(
-        &self,
-        pixels: &[f32],
-        count: usize,
-        height: usize,
-        width: usize,
-    ) -> Result<(Vec<f32>, [usize; 3])> {
+    /// Maps `[images, channels, rows, columns]` of its last layer for images `[images, height,
+    /// width]` with pixels in [0, 1].
+    ///
+    /// # Errors
+    /// Returns [`Error::Network`] if the images are too small for the network.
+    pub fn maps(&self, pixels: &[f32], height: usize, width: usize) -> Result<Tensor> {
         let area = height * width;
+        let count = pixels.len() / area;
         let mut input = Vec::with_capacity(count * self.channels * area);
         for image in pixels.chunks_exact(area) {
             for channel in 0..self.channels {
@@ -131,19 +129,27 @@ impl Network {
                 input.extend(image.iter().map(|pixel| (pixel - mean) / deviation));
             }
         }
-        let network = |source| Error::Network {
+        let network = self.refused(height, width);
+        let mut x = Tensor::from_vec(input, (count, self.channels, height, width), &Device::Cpu)
+            .map_err(&network)?;
+        for layer in &self.layers {
+            x = layer.forward(&x).map_err(&network)?;
+        }
+        Ok(x)
+    }
+
+    /// The error for images that the network cannot be applied to.
+    pub(super) fn refused(
+        &self,
+        height: usize,
+        width: usize,
+    ) -> impl Fn(candle_core::Error) -> Error + '_ {
+        move |source| Error::Network {
             network: self.name.clone(),
             height,
             width,
             source: Box::new(source),
-        };
-        let mut x = Tensor::from_vec(input, (count, self.channels, height, width), &Device::Cpu)
-            .map_err(network)?;
-        for layer in &self.layers {
-            x = layer.forward(&x).map_err(network)?;
         }
-        let (_, channels, rows, columns) = x.dims4().map_err(network)?;
-        Ok((x.flatten_all().and_then(|x| x.to_vec1()).map_err(network)?, [channels, rows, columns]))
     }
 }
 

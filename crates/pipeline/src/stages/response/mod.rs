@@ -57,7 +57,7 @@ impl Stage for Response {
             .after(scans)
             .given(scans, "scan");
         key = super::scans::read_by(key, context);
-        if let Some(network) = &config.prediction.network {
+        if let Some(network) = config.prediction.network.file() {
             key = key.input("network", &hash::of_path(network)?).lies_at("network", network);
         }
         let seed = key.seed();
@@ -69,6 +69,8 @@ fn fit_and_predict(context: &Context, seed: u64, folder: &Path) -> Result<Vec<St
     let config = &context.config;
     let loaded = super::scans::load(context)?;
     let scans: Vec<&Scan> = loaded.iter().map(|loaded| &loaded.scan).collect();
+    // Before the fits, which take long: a network that cannot be used is found at once.
+    let features = fixed_features(context, &scans)?;
     let mut progress = FitProgress::new(context, folder);
     let mut outputs = vec![SUMMARY.to_owned()];
     let mut models = Vec::new();
@@ -108,7 +110,6 @@ fn fit_and_predict(context: &Context, seed: u64, folder: &Path) -> Result<Vec<St
     drop(progress);
     let target = target_stimuli(&loaded)?;
     let training = TrainingTrials::of(&scans);
-    let features = fixed_features(context, &scans)?;
     let fitted = Fitted {
         convolutional: true,
         ensemble: &ensemble,
@@ -163,16 +164,7 @@ fn fixed_features(context: &Context, scans: &[&Scan]) -> Result<Option<Features>
         return Ok(None);
     }
     let stimuli = StimulusSet::union(&scans.iter().map(|scan| scan.stimuli()).collect::<Vec<_>>())?;
-    let of_layer = |layer| match &config.network {
-        Some(file) => Ok(Some(features::maps(file, layer, "prediction.layers", &stimuli)?)),
-        None => Ok(None),
-    };
-    let maps = config
-        .layers
-        .iter()
-        .filter_map(|layer| of_layer(layer).transpose())
-        .collect::<Result<Vec<_>>>()?;
-    Ok(Some(Features::of(&stimuli, &maps)?))
+    Ok(Some(features::of(config, &stimuli)?))
 }
 
 /// The first model has the same name as the only model of a run.
