@@ -33,9 +33,12 @@ pub fn network_features(network: &Network, stimuli: &StimulusSet) -> Result<Arra
                 .map_err(network.refused(height, width))?,
         );
     }
-    let dimensions = values.len().checked_div(stimuli.len()).unwrap_or(0);
-    Ok(Array2::from_shape_vec((stimuli.len(), dimensions), values)
-        .expect("as many features of each image"))
+    Ok(in_rows(stimuli.len(), values))
+}
+
+fn in_rows(images: usize, values: Vec<f32>) -> Array2<f32> {
+    let dimensions = values.len().checked_div(images).unwrap_or(0);
+    Array2::from_shape_vec((images, dimensions), values).expect("as many features of each image")
 }
 
 /// The control *features*: the formula of [`crate::similarity`] with the features of each image as
