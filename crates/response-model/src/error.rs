@@ -241,6 +241,24 @@ pub enum Error {
         found: usize,
     },
 
+    /// Batches of a network's feature maps differ in channels.
+    #[error(
+        "expected feature maps of {expected} channels, like those of earlier images, found {found}"
+    )]
+    Channels {
+        /// Channels of the first batch.
+        expected: usize,
+        /// Channels of a later one.
+        found: usize,
+    },
+
+    /// A network has no usable features.
+    #[error("layer {layer} of the network: feature maps are not finite; its weights are damaged")]
+    NotFinite {
+        /// The layer, counted from 0.
+        layer: usize,
+    },
+
     /// The images of several scans do not match.
     #[error(transparent)]
     Images(#[from] brainprior_images::Error),

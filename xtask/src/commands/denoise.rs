@@ -20,7 +20,7 @@ pub(crate) struct DenoiseArguments {
     /// Configuration (TOML); only its sections response and prediction are used
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Override one setting, as in `pipeline`
+    /// Override one setting, as in `pipeline`; for example prediction.network=none, for readouts of the filter bank only
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     pub(crate) settings: Vec<String>,
 }

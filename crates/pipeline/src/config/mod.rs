@@ -212,19 +212,30 @@ impl Config {
             .network
             .iter()
             .map(|path| ("similarity.network", "a run without features", path));
-        let transferred = self
-            .prediction
-            .network
-            .file()
-            .into_iter()
-            .map(|path| ("prediction.network", "the built-in network", path));
         let given = scans.chain(stimuli).chain(images).chain(corrupted);
-        for (key, without, path) in given.chain(network).chain(transferred) {
+        for (key, without, path) in given.chain(network) {
             ensure!(
                 !path.as_os_str().is_empty(),
                 "{key} is an empty path; leave it out for {without}"
             );
             ensure!(path.exists(), "{key}: {} does not exist", path.display());
+        }
+        if let Some(path) = self.prediction.network.file() {
+            ensure!(
+                path.is_file(),
+                "prediction.network: expected \"built-in\", \"none\" or a file, found {path:?}, which is no file"
+            );
+        }
+        let layers = &self.prediction.layers;
+        ensure!(
+            !layers.is_empty(),
+            "prediction.layers is empty; for the filter bank only, set prediction.network = \"none\""
+        );
+        for (index, layer) in layers.iter().enumerate() {
+            ensure!(
+                !layers[..index].contains(layer),
+                "prediction.layers holds {layer} twice; name each layer once"
+            );
         }
         ensure!(
             self.images.corrupted.is_none() || self.images.file.is_some(),
@@ -425,8 +436,12 @@ mod tests {
             ("images.file=", "leave it out for procedural images"),
             ("images.corrupted=.", "set images.file to that set"),
             ("similarity.network=", "leave it out for"),
-            ("prediction.network=", "leave it out for the built-in network"),
-            ("prediction.network=network.pt", "prediction.network: network.pt does not exist"),
+            ("prediction.network=", "found \"\", which is no file"),
+            ("prediction.network=.", "found \".\", which is no file"),
+            ("prediction.network=builtin", "expected \"built-in\", \"none\" or a file"),
+            ("prediction.network=3", "`prediction.network` expects string (for example"),
+            ("prediction.layers=[]", "set prediction.network = \"none\""),
+            ("prediction.layers=[2, 3, 2]", "prediction.layers holds 2 twice"),
             ("similarity.images=0", "\"all\""),
             ("similarity.network_layer=conv3_1", "layer = \"conv3_1\""),
             ("prediction.folds=0", "leave it out for in-sample predictions"),

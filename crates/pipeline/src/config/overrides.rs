@@ -105,11 +105,13 @@ fn fitting(examples: &[Value], value: Value, source: &str, path: &str) -> Result
         value if fits(&Value::Array(Vec::new())) => return Ok(Value::Array(vec![value])),
         value => value,
     };
-    let join = |words: Vec<String>| words.join(" or ");
+    let mut types: Vec<&str> = examples.iter().map(Value::type_str).collect();
+    types.dedup();
+    let examples: Vec<String> = examples.iter().map(Value::to_string).collect();
     bail!(
         "{source}: `{path}` expects {} (for example {}), found {}: {value}",
-        join(examples.iter().map(|example| example.type_str().to_owned()).collect()),
-        join(examples.iter().map(Value::to_string).collect()),
+        types.join(" or "),
+        examples.join(" or "),
         value.type_str()
     );
 }

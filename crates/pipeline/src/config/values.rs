@@ -1,6 +1,7 @@
 //! Settings that are a number or a word.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -36,6 +37,15 @@ pub(crate) enum Layer {
     Number(usize),
     /// A layer of a VGG network, such as `conv3_1`.
     Name(String),
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Name(name) => name.fmt(f),
+        }
+    }
 }
 
 /// The word for the network that is part of the program, and the word for no network.

@@ -9,8 +9,8 @@ use brainprior_similarity::Network;
 use candle_core::{Device, Tensor};
 use std::path::Path;
 
-/// Images per call to the network.
-const BATCH: usize = 32;
+/// Pixels per call to the network.
+const BATCH: usize = 32 * 64 * 64;
 
 /// Some layers of a trained network.
 pub(crate) enum Trained {
@@ -25,14 +25,21 @@ impl Trained {
     pub(crate) fn load(file: &Path, layers: &[Layer], key: &str) -> Result<Self> {
         match numbers(layers) {
             Some(numbers) => {
-                Self::classifier(ResNet::load(file)?, numbers, key, &file.display().to_string())
+                let network = ResNet::load(file).with_context(|| {
+                    format!("{key} holds numbers, for a classifier of this project; layers of a VGG network have names such as \"conv3_1\"")
+                })?;
+                Self::classifier(network, numbers, key, &file.display().to_string())
             }
             None => {
-                let network = |layer: &Layer| match layer {
-                    Layer::Name(name) => Ok(Network::vgg(file, name)?),
+                let network = |layer: &Layer| {
+                    match layer {
+                    Layer::Name(name) => Network::vgg(file, name).with_context(|| {
+                        format!("{key} holds the name {name}, of a layer of a VGG network; layers of a classifier of this project have numbers (0: stem, s: stage s)")
+                    }),
                     Layer::Number(number) => bail!(
                         "{key} holds the number {number} among names; give numbers for a classifier of this project, or names for a VGG network"
                     ),
+                }
                 };
                 Ok(Self::Vgg(layers.iter().map(network).collect::<Result<_>>()?))
             }
@@ -65,7 +72,8 @@ impl Trained {
         stimuli: &'a StimulusSet,
     ) -> impl Iterator<Item = Result<Vec<Tensor>>> + 'a {
         let (height, width) = (stimuli.height(), stimuli.width());
-        let batches = stimuli.pixels().chunks(BATCH * height * width);
+        let area = height * width;
+        let batches = stimuli.pixels().chunks((BATCH / area).max(1) * area);
         batches.map(move |pixels| self.maps(pixels, height, width))
     }
 
@@ -150,8 +158,8 @@ mod tests {
             let batches = network.batches(stimuli).map(Result::unwrap);
             batches.flatten().map(|map| map.flatten_all().unwrap().to_vec1().unwrap()).collect()
         };
-        let pixels = (0..40 * 16 * 12).map(|i| (i * i % 89) as f32 / 88.0).collect();
-        let stimuli = StimulusSet::new(16, 12, pixels).unwrap();
+        let pixels = (0..9 * 96 * 160).map(|i| (i % 8999 * 31 % 8999) as f32 / 8998.0).collect();
+        let stimuli = StimulusSet::new(96, 160, pixels).unwrap();
         let layers = [Layer::Number(1), Layer::Number(3)];
         let inside = maps(&Trained::built_in(&layers, "").unwrap(), &stimuli);
         assert_eq!(inside.len(), 4, "two batches of two layers");

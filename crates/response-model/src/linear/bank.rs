@@ -31,8 +31,8 @@ const FIRST: f32 = 1.0;
 const PHASES: f32 = 1.0;
 const SECOND: f32 = 3.0;
 const LUMINANCE: f32 = 0.1;
-/// Images filtered together.
-const BATCH: usize = 32;
+/// Pixels filtered together.
+const BATCH: usize = 32 * 64 * 64;
 
 /// Computes the features of `stimuli` on the grid.
 pub(super) fn of(stimuli: &StimulusSet) -> Result<Features> {
@@ -45,7 +45,7 @@ pub(super) fn of(stimuli: &StimulusSet) -> Result<Features> {
     let first = bank(&WAVELENGTHS, ORIENTATIONS, SIDE)?;
     let second = bank(&[SECOND_WAVELENGTH], SECOND_ORIENTATIONS, SECOND_SIDE)?;
     let mut features = Features::empty(stimuli.ids());
-    for part in pixels.chunks(BATCH * height * width) {
+    for part in pixels.chunks((BATCH / (height * width)).max(1) * height * width) {
         let images: Vec<f32> = part.iter().map(|p| ((f64::from(*p) - mean) / std) as f32).collect();
         let mut image = Tensor::from_vec(
             images,
@@ -84,7 +84,9 @@ pub(super) fn of(stimuli: &StimulusSet) -> Result<Features> {
         }
         features.add(0, &moduli, FIRST, Scale::Logarithm)?;
         features.add(1, &phases, PHASES, Scale::Logarithm)?;
-        features.add(2, &again, SECOND, Scale::Logarithm)?;
+        if !again.is_empty() {
+            features.add(2, &again, SECOND, Scale::Logarithm)?;
+        }
     }
     Ok(features)
 }
@@ -155,6 +157,15 @@ mod tests {
             let (sum, square) =
                 filter.iter().fold((0.0, 0.0), |(sum, square), v| (sum + v, square + v * v));
             assert!(sum.abs() < 1e-4 && (square - 1.0).abs() < 1e-5, "{sum} {square}");
+        }
+    }
+
+    #[test]
+    fn images_too_small_for_the_second_filters_have_the_other_features() {
+        for (height, width, groups) in [(2, 2, 2), (9, 12, 2), (9, 64, 2), (10, 16, 3)] {
+            let pixels = (0..4 * height * width).map(|i| (i * i % 13) as f32 / 12.0).collect();
+            let features = of(&StimulusSet::new(height, width, pixels).unwrap()).unwrap();
+            assert_eq!(features.groups(), groups, "{height} x {width}");
         }
     }
 

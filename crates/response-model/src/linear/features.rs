@@ -71,7 +71,7 @@ impl Features {
     }
 
     /// Adds maps `[batch, channels, rows, columns]` of a batch of images, each at its own scale, to
-    /// group number `group`.
+    /// group number `group`, which exists or is the next one.
     pub(super) fn add(
         &mut self,
         group: usize,
@@ -86,6 +86,10 @@ impl Features {
         let channels: usize = pooled_maps.iter().map(|(channels, _)| channels).sum();
         if self.groups.len() == group {
             self.groups.push(Group { channels, weight, scale, values: Vec::new() });
+        }
+        let expected = self.groups[group].channels;
+        if channels != expected {
+            return Err(Error::Channels { expected, found: channels });
         }
         let images = maps.first().map_or(Ok(0), |map| map.dim(0))?;
         for place in 0..images * GRID * GRID {
@@ -103,12 +107,15 @@ impl Features {
         self.groups.len()
     }
 
-    /// Checks that the groups from `first` have maps of every image.
+    /// Checks that the groups from `first` have finite maps of every image.
     pub(super) fn check(&self, first: usize) -> Result<()> {
         for (layer, group) in self.groups[first..].iter().enumerate() {
             let found = group.values.len() / (GRID * GRID * group.channels).max(1);
             if found != self.len() {
                 return Err(Error::Maps { layer, expected: self.len(), found });
+            }
+            if !group.values.iter().all(|value| value.is_finite()) {
+                return Err(Error::NotFinite { layer });
             }
         }
         Ok(())
@@ -227,6 +234,15 @@ mod tests {
         assert_eq!(with(&[3, 2]).unwrap().groups[0].values, [1.0; 5 * GRID * GRID * 2]);
         let error = with(&[3]).unwrap_err().to_string();
         assert!(error.contains("expected feature maps of 5 images, found 3"), "{error}");
+        let refusal = |batches: Vec<Tensor>| {
+            let batches = batches.into_iter().map(|maps| -> Result<_> { Ok(vec![maps]) });
+            Features::empty(&ids).with_network(batches).unwrap_err().to_string()
+        };
+        let other = Tensor::ones((2, 3, 8, 8), DType::F32, &Device::Cpu).unwrap();
+        let error = refusal(vec![maps(3).unwrap(), other]);
+        assert!(error.contains("expected feature maps of 2 channels"), "{error}");
+        let error = refusal(vec![(maps(5).unwrap() * f64::INFINITY).unwrap()]);
+        assert!(error.contains("not finite"), "{error}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod summary;
 use super::scans::Loaded;
 use super::{Inputs, Outcome, Stage, features};
 use crate::artifacts::{ResponseEpoch, ResponseSummary};
-use crate::config;
+use crate::config::{self, FixedNetwork};
 use crate::run::{Context, Key};
 use anyhow::{Context as _, Result};
 use brainprior_artifact::{hash, json, replace};
@@ -162,6 +162,12 @@ fn fixed_features(context: &Context, scans: &[&Scan]) -> Result<Option<Features>
     let config = &context.config.prediction;
     if config.denoiser == config::Denoiser::Convolutional {
         return Ok(None);
+    }
+    if config.network == FixedNetwork::BuiltIn && context.config.images.file.is_some() {
+        context.progress.line(
+            "    fixed features come from a network trained on CIFAR-10; if the networks of this run learn CIFAR-10, set prediction.network \
+             = \"none\", so that their targets do not know it",
+        );
     }
     let stimuli = StimulusSet::union(&scans.iter().map(|scan| scan.stimuli()).collect::<Vec<_>>())?;
     Ok(Some(features::of(config, &stimuli)?))
