@@ -24,7 +24,8 @@ impl Mixture {
     /// neuron's standard deviation over those trials: a model without information gets weight 0,
     /// and overconfident models are shrunk. The others go in steps of a quarter from one model
     /// alone to the other, each scaled for the smallest error, because the best predictor of single
-    /// neurons need not be the best predictor of population geometry.
+    /// neurons need not be the best predictor of population geometry. If no model has information
+    /// about the trials, the only candidate is one model as it is, with a warning.
     pub fn candidates(
         scan: &Scan,
         trials: &[usize],
@@ -55,10 +56,17 @@ impl Mixture {
                 }
             }
         }
-        let shares = [not_negative(sums)]
-            .into_iter()
-            .chain(PARTS.into_iter().filter_map(|part| in_parts(sums, part)));
+        let mut shares = informed(sums);
+        if shares.is_empty() {
+            shares.push(as_it_is(sums));
+            tracing::warn!(
+                scan = scan.name(),
+                "no model predicts held-out trials; predictions are used as they are: check that images and responses belong together, or record \
+                 more trials"
+            );
+        }
         shares
+            .into_iter()
             .map(|[convolutional, linear]| Self { convolutional, linear, levels: levels.clone() })
             .collect()
     }
@@ -81,6 +89,17 @@ impl Mixture {
             + (linear - &ArrayView1::from(&second)) * self.linear as f32
             + ArrayView1::from(&response)
     }
+}
+
+/// Weights of both models to try, from sums of products; none if no model has information.
+fn informed(sums: [f64; 5]) -> Vec<[f64; 2]> {
+    let parts = PARTS.into_iter().filter_map(|part| in_parts(sums, part));
+    [not_negative(sums)].into_iter().chain(parts).filter(|[a, b]| a + b > 0.0).collect()
+}
+
+/// The convolutional model alone, or the linear one if the first predicts the same for every image.
+fn as_it_is([aa, ..]: [f64; 5]) -> [f64; 2] {
+    if aa > 0.0 { [1.0, 0.0] } else { [0.0, 1.0] }
 }
 
 /// The best factor for a single model.
@@ -138,6 +157,16 @@ mod tests {
             (in_parts(against, 0.0), in_parts(against, 0.5), in_parts(against, 1.0)),
             (Some([0.5, 0.0]), None, None)
         );
+    }
+
+    #[test]
+    fn without_information_a_model_is_used_as_it_is() {
+        let none = [4.0, 2.0, 1.0, -2.0, -3.0];
+        assert_eq!((informed(none), as_it_is(none)), (vec![], [1.0, 0.0]));
+        let none = [0.0, 2.0, 0.0, 0.0, -3.0];
+        assert_eq!((informed(none), as_it_is(none)), (vec![], [0.0, 1.0]));
+        let some = informed([4.0, 2.0, 0.0, 2.0, -3.0]);
+        assert!(!some.is_empty() && some.iter().all(|shares| *shares == [0.5, 0.0]), "{some:?}");
     }
 
     #[test]
