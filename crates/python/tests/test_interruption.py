@@ -14,7 +14,9 @@ CALLS = {
 }
 
 PROGRAM = """
-import time, numpy as np, brainprior as bp
+import signal, time, numpy as np, brainprior as bp
+# Whoever starts the tests in the background may have them ignore Ctrl-C, which processes inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 numbers = np.random.default_rng(0)
 def tell(done, total):
     print("at work", flush=True)
