@@ -14,10 +14,11 @@ fn text(path: &str) -> String {
     fs::read_to_string(repository().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// All packages of the workspace and of what it depends on.
+/// All packages of the workspace and of what it depends on, on any platform; those that only others
+/// need are downloaded if this machine lacks them.
 fn packages() -> Vec<Value> {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--offline"])
+        .args(["metadata", "--format-version", "1", "--locked"])
         .current_dir(repository())
         .output()
         .expect("cargo starts");

@@ -118,7 +118,7 @@ fn sources_of_candle(workspace: &Path, environment: &Environment) -> Result<Path
     let output = cargo_command(
         workspace,
         environment,
-        &["metadata", "--format-version", "1", "--offline"],
+        &["metadata", "--format-version", "1", "--locked"],
         &PROFILE[1..],
     )
     .output()
