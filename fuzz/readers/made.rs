@@ -81,7 +81,7 @@ pub fn network() -> Vec<u8> {
 /// A response model after one epoch.
 pub fn response_model() -> Vec<u8> {
     let config = Config {
-        core: CoreConfig { channels: vec![2], kernels: vec![5], ..CoreConfig::default() },
+        core: CoreConfig { channels: Some(vec![2]), kernels: vec![5], ..CoreConfig::default() },
         readout: ReadoutConfig { levels: 2, ..ReadoutConfig::default() },
         optimization: OptimizationConfig {
             batch_images: 16,

@@ -10,9 +10,7 @@ use anyhow::{Result, ensure};
 use brainprior_images::StimulusSet;
 use brainprior_recording::simulation::{read_truth, truth_for};
 use brainprior_recording::{Reliability, Responses, Scan, Tier, median, read_scan, reliability};
-use brainprior_response_model::{
-    CrossFitted, Ensemble, Features, FitEvent, FitOptions, TrainingTrials, fit,
-};
+use brainprior_response_model::{CrossFitted, Ensemble, Features, FitEvent, FitOptions, fit};
 use brainprior_similarity::{
     Agreement, Denoised, OracleComparison, ScanWeights, Weighting, WeightingComparison,
     compare_oracle_images,
@@ -215,7 +213,6 @@ fn of_seed(
     };
     drop(bar);
     let fit_seconds = started.elapsed().as_secs_f64();
-    let training = TrainingTrials::of(&scans);
     let started = Instant::now();
     for (kind, of) in KINDS.iter().enumerate() {
         let Some(features) = fixed.of(of.linear) else { continue };
@@ -224,7 +221,6 @@ fn of_seed(
             ensemble: &ensemble,
             crossed: crossed.as_ref(),
             features,
-            training: &training,
         };
         for (index, (loaded, found)) in group.iter().zip(&mut found).enumerate() {
             let denoiser = Denoiser::new(fitted, index, &loaded.scan, seed_of_fit)?;

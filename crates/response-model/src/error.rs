@@ -92,21 +92,6 @@ pub enum Error {
         expected: usize,
     },
 
-    /// Almost all training trials of a scan show images that are in the validation tier of another
-    /// scan.
-    #[error(
-        "scan `{scan}`: {left_out} of its {trials} trials of tier `train` are left out because their images are validation images of \
-         another scan in the fit, and fewer than 2 trials remain; give each image the same tier in all scans"
-    )]
-    ValidateElsewhere {
-        /// Name of the scan.
-        scan: String,
-        /// Number of trials in its training tier.
-        trials: usize,
-        /// Number of those whose images are in the validation tier of another scan.
-        left_out: usize,
-    },
-
     /// Positions are to be predicted from cortex, but the scan has no neuron coordinates.
     #[error(
         "scan `{scan}` has no neuron coordinates, from which `readout.positions = \"cortical\"` predicts receptive fields; \

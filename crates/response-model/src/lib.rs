@@ -38,7 +38,6 @@ mod recovery;
 mod save;
 mod shifter;
 mod statistics;
-mod training_trials;
 mod variables;
 
 pub use brainprior_kernels::Precision;
@@ -60,4 +59,3 @@ pub use network::ScanNetwork;
 pub use predict::{BehavioralState, correlations};
 pub use recovery::Recovery;
 pub use statistics::Interval;
-pub use training_trials::TrainingTrials;

@@ -83,6 +83,8 @@ impl ResponseModel {
         seed: u64,
         (map, vars): (&VarMap, &VarBuilder),
     ) -> Result<Self> {
+        // A core without channels would have no layers.
+        let config = config.for_images(0);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let core = Core::new(&config.core, &vars.pp("core"), &mut rng)?;
         let mut models = Vec::with_capacity(scans.len());
@@ -139,9 +141,8 @@ impl ResponseModel {
     }
 
     /// Validation correlation v_a of each neuron (Li et al. 2019, section 2) between predicted and
-    /// observed responses in the trials of the validation tier. None of the model's scans trained
-    /// on their images (see [`TrainingTrials`](crate::TrainingTrials)), but they decided when to
-    /// stop the fit. `None` for neurons that do not vary in training or in validation.
+    /// observed responses in the trials of the validation tier, which trained nothing but decided
+    /// when to stop the fit. `None` for neurons that do not vary in training or in validation.
     ///
     /// # Errors
     /// Returns [`Error::NoSuchScan`] if there is no scan of this number.

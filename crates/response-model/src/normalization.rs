@@ -66,19 +66,11 @@ impl ScanNormalization {
     /// Checks the scan and computes the statistics of its training trials `trials`.
     pub(crate) fn of(scan: &Scan, trials: &[usize], loss: &LossConfig) -> Result<Self> {
         if trials.len() < 2 {
-            let (scan_name, marked) = (scan.name().to_owned(), scan.trials_in(Tier::Train).len());
-            return Err(match marked {
-                0 | 1 => Error::TooFewTrials {
-                    scan: scan_name,
-                    tier: Tier::Train.name(),
-                    found: marked,
-                    expected: 2,
-                },
-                _ => Error::ValidateElsewhere {
-                    scan: scan_name,
-                    trials: marked,
-                    left_out: marked - trials.len(),
-                },
+            return Err(Error::TooFewTrials {
+                scan: scan.name().to_owned(),
+                tier: Tier::Train.name(),
+                found: trials.len(),
+                expected: 2,
             });
         }
         if loss.kind != LossKind::Gaussian && !loss.rectify_negative {

@@ -7,7 +7,6 @@ use candle_core::{Device, Tensor};
 use crate::error::Result;
 use crate::model::ResponseModel;
 use crate::normalization::{ColumnNormalization, ImageNormalization, ScanNormalization};
-use crate::training_trials::TrainingTrials;
 
 /// An image with at most one trial of it per scan.
 ///
@@ -26,7 +25,7 @@ pub(crate) struct Presentation {
 pub(crate) struct Presentations<'a> {
     scans: &'a [&'a Scan],
     images: StimulusSet,
-    training_trials: TrainingTrials,
+    training_trials: Vec<Vec<usize>>,
     training: Vec<Presentation>,
     validation: Vec<Presentation>,
 }
@@ -50,15 +49,17 @@ impl<'a> Presentations<'a> {
     pub(crate) fn new(scans: &'a [&'a Scan]) -> Result<Self> {
         let images =
             StimulusSet::union(&scans.iter().map(|scan| scan.stimuli()).collect::<Vec<_>>())?;
-        let training_trials = TrainingTrials::of(scans);
-        let validation_trials: Vec<Vec<usize>> =
-            scans.iter().map(|scan| scan.trials_in(Tier::Validation)).collect();
-        let training = present(scans, &images, training_trials.trials());
-        let validation = present(scans, &images, &validation_trials);
+        let in_tier = |tier: Tier| -> Vec<Vec<usize>> {
+            scans.iter().map(|scan| scan.trials_in(tier)).collect()
+        };
+        let training_trials = in_tier(Tier::Train);
+        let training = present(scans, &images, &training_trials);
+        let validation = present(scans, &images, &in_tier(Tier::Validation));
         Ok(Self { scans, images, training_trials, training, validation })
     }
 
-    pub(crate) fn training_trials(&self) -> &TrainingTrials {
+    /// For each scan, the trials in its training tier.
+    pub(crate) fn training_trials(&self) -> &[Vec<usize>] {
         &self.training_trials
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use brainprior_classifier::ResNet;
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Scan, Tier, read_scan, reliability};
-use brainprior_response_model::{Error, Features, LinearModel, Mixture, TrainingTrials};
+use brainprior_response_model::{Error, Features, LinearModel, Mixture};
 use brainprior_similarity::{
     Denoised, ErrorVariances, ScanWeights, TargetWeights, Weighting, compare_oracle_images,
 };
@@ -46,8 +46,7 @@ fn on_macaque_v4_denoised_responses_are_nearer_to_the_repeats_than_a_trial_and_b
 /// nearer.
 #[track_caller]
 fn check(scan: &Scan, features: &Features, expected: &[(Weighting, f64, f64)]) {
-    let training = TrainingTrials::of(&[scan]);
-    let model = LinearModel::fit(scan, &training.trials()[0], features, 1).unwrap();
+    let model = LinearModel::fit(scan, &scan.trials_in(Tier::Train), features, 1).unwrap();
     let held_out = scan.trials_in(Tier::Validation);
     let of_linear = model.predict_trials(scan, &held_out).unwrap();
     let none = Array2::zeros(of_linear.raw_dim());

@@ -14,8 +14,6 @@ pub(crate) struct ResponseSummary {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ScanSummary {
     pub(crate) name: String,
-    /// Training trials left out because their images are validation images of another scan.
-    pub(crate) left_out: usize,
     /// Correlation of prediction and response over held-out trials, per neuron.
     pub(crate) v: Vec<f32>,
     /// Error variances of predictions and single trials.

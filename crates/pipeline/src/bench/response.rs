@@ -36,9 +36,16 @@ pub(super) fn run(bencher: &Bencher) -> Result<()> {
         labels: vec![("neurons", json!(PEER_NEURONS))],
     };
     ten_steps(bencher, steps("stacked 3x32 k13/3, gaussian"), peer())?;
-    ten_steps(bencher, steps("dense 3x32 k17/3 s2, pyramid"), Config::default())?;
+    ten_steps(bencher, steps("dense 3x32 k17/3 s2, pyramid"), dense())?;
     stream(bencher)?;
     paper_epoch(bencher)
+}
+
+/// The default model, of a size that does not depend on the data.
+fn dense() -> Config {
+    let mut config = Config::default();
+    (config.core.channels, config.readout.l1) = (Some(vec![32; 3]), Some(0.001));
+    config
 }
 
 /// The model of the comparison: three layers of 32 channels, kernels of 13, 3 and 3, all of them
@@ -47,6 +54,7 @@ fn peer() -> Config {
     Config {
         core: CoreConfig {
             kind: CoreKind::Stacked,
+            channels: Some(vec![32; 3]),
             stride: 1,
             pad_input: false,
             contrast_window: None,
@@ -56,6 +64,7 @@ fn peer() -> Config {
         readout: ReadoutConfig {
             kind: ReadoutKind::Gaussian,
             spread: 1.0,
+            l1: Some(0.001),
             ..ReadoutConfig::default()
         },
         modulator: ModulatorConfig { enabled: false, ..ModulatorConfig::default() },
@@ -116,7 +125,7 @@ fn stream(bencher: &Bencher) -> Result<()> {
     if !bencher.wants(&case) {
         return Ok(());
     }
-    let mut config = Config::default();
+    let mut config = dense();
     config.optimization.max_epochs = 1;
     let model = fit(
         &[&noise(PEER_NEURONS, STEPS * BATCH, BATCH)?],
@@ -147,7 +156,7 @@ fn paper_epoch(bencher: &Bencher) -> Result<()> {
     }
     super::forget_peak_memory();
     let scan = noise(neurons, images - images / 10, images / 10)?;
-    let mut config = Config { loss: LossConfig::default(), ..Config::default() };
+    let mut config = Config { loss: LossConfig::default(), ..dense() };
     config.optimization.max_epochs = 1;
     config.optimization.precision = bencher.precision;
     let mut seconds = Vec::new();

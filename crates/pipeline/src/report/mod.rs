@@ -47,9 +47,6 @@ pub(crate) struct MatrixPicture {
 #[derive(Default)]
 pub(crate) struct Neural {
     pub(crate) response_epochs: BTreeMap<String, Vec<ResponseEpoch>>,
-    /// For each scan, the number of training trials left out because their images are validation
-    /// images of another scan.
-    pub(crate) left_out: Vec<usize>,
     pub(crate) examples: Vec<ExampleNeuron>,
     pub(crate) correlations: Vec<NeuronCorrelations>,
     pub(crate) fields: Vec<ReceptiveFields>,

@@ -59,18 +59,6 @@ fn measured(page: &mut Page, content: &Content) -> Result<()> {
     ];
     let rows: Vec<_> = content.results.scans.iter().map(|scan| (None, scan_row(scan))).collect();
     page.table(&header.map(str::to_owned), &rows);
-    if content.neural.left_out.iter().any(|trials| *trials > 0) {
-        let named = content
-            .results
-            .scans
-            .iter()
-            .zip(&content.neural.left_out)
-            .map(|(scan, trials)| format!("{} {trials}", scan.name));
-        let counts = named.collect::<Vec<_>>().join(", ");
-        page.paragraph(&format!(
-            "A validation image of one scan is a training image of none. Training trials left out for this reason: {counts}."
-        ));
-    }
     let against: Vec<_> = content
         .results
         .scans

@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 pub struct CoreConfig {
     /// The input of each layer.
     pub kind: CoreKind,
-    /// Output channels of each layer.
-    pub channels: Vec<usize>,
+    /// Output channels of each layer; `None` (as text, `"automatic"`) chooses them by the number of
+    /// training images, see [`Config::for_images`](crate::Config::for_images).
+    #[serde(with = "super::automatic")]
+    pub channels: Option<Vec<usize>>,
     /// Side of each layer's square kernels, in pixels of that layer's input; odd.
     pub kernels: Vec<usize>,
     /// Stride of the first layer in pixels. A stride of 2 makes all later layers four times
@@ -115,7 +117,7 @@ impl Default for CoreConfig {
     fn default() -> Self {
         Self {
             kind: CoreKind::Dense,
-            channels: vec![32, 32, 32],
+            channels: None,
             kernels: vec![17, 3, 3],
             stride: 2,
             pad_input: true,
@@ -136,7 +138,7 @@ impl CoreConfig {
     pub fn stacked() -> Self {
         Self {
             kind: CoreKind::Stacked,
-            channels: vec![64; 4],
+            channels: Some(vec![64; 4]),
             kernels: vec![9, 7, 7, 7],
             pad_input: false,
             contrast_window: None,

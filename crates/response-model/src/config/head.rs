@@ -17,8 +17,11 @@ pub struct ReadoutConfig {
     /// widths and heights.
     pub spread: f64,
     /// Weight of the L1 penalty: the sum of absolute weights (for a factorized readout, the product
-    /// of the sums over space and over channels), averaged over neurons.
-    pub l1: f64,
+    /// of the sums over space and over channels), averaged over neurons. `None` (as text,
+    /// `"automatic"`) chooses it by the number of training images, see
+    /// [`Config::for_images`](crate::Config::for_images).
+    #[serde(with = "super::automatic")]
+    pub l1: Option<f64>,
 }
 
 /// The kind of readout.
@@ -135,7 +138,7 @@ impl Default for ReadoutConfig {
             levels: 5,
             positions: PositionSource::Located,
             spread: 0.1,
-            l1: 0.001,
+            l1: None,
         }
     }
 }

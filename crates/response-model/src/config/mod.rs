@@ -1,5 +1,6 @@
 //! Configuration of a fit: every value has a default, and unknown keys are errors.
 
+mod automatic;
 mod core;
 mod head;
 mod training;
@@ -17,8 +18,9 @@ use crate::error::{Error, Result};
 
 /// The architecture of a model and how it is trained.
 ///
-/// Sections and keys are those of the pipeline's configuration file. [`Config::default`] is meant
-/// for scans with thousands of trials; [`Config::small`] fits in about a minute on two CPU cores.
+/// Sections and keys are those of the pipeline's configuration file. [`Config::default`] adapts to
+/// the number of images ([`Config::for_images`]); [`Config::small`] fits in about a minute on two
+/// CPU cores.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -45,8 +47,8 @@ impl Config {
     /// 1,500 images.
     pub fn small() -> Self {
         Self {
-            core: CoreConfig { channels: vec![16, 16, 16], ..CoreConfig::default() },
-            readout: ReadoutConfig { l1: 0.01, ..ReadoutConfig::default() },
+            core: CoreConfig { channels: Some(vec![16, 16, 16]), ..CoreConfig::default() },
+            readout: ReadoutConfig { l1: Some(0.01), ..ReadoutConfig::default() },
             optimization: OptimizationConfig {
                 batch_images: 32,
                 max_epochs: 20,
@@ -64,7 +66,7 @@ impl Config {
     pub fn walker2019() -> Self {
         Self {
             core: CoreConfig {
-                channels: vec![32, 32, 32],
+                channels: Some(vec![32, 32, 32]),
                 kernels: vec![15, 3, 3],
                 stride: 1,
                 pad_input: false,
@@ -72,6 +74,7 @@ impl Config {
                 start: KernelStart::Normal,
                 ..CoreConfig::default()
             },
+            readout: ReadoutConfig { l1: Some(0.001), ..ReadoutConfig::default() },
             shifter: ShifterConfig { kind: ShifterKind::Affine, ..ShifterConfig::default() },
             modulator: ModulatorConfig {
                 hidden: 10,
@@ -119,14 +122,17 @@ impl Config {
             loss,
             optimization: o,
         } = self;
-        if core.channels.is_empty() || core.channels.contains(&0) {
+        if let Some(channels) = &core.channels
+            && (channels.is_empty() || channels.contains(&0))
+        {
             return Err(out_of_range(
                 "core.channels",
-                &core.channels,
+                channels,
                 "at least one layer, each with at least one channel",
             ));
         }
-        if core.kernels.len() != core.channels.len() || core.kernels.iter().any(|k| k % 2 == 0) {
+        let layers = core.channels.as_ref().map_or(core.kernels.len().max(1), Vec::len);
+        if core.kernels.len() != layers || core.kernels.iter().any(|k| k % 2 == 0) {
             return Err(out_of_range(
                 "core.kernels",
                 &core.kernels,
@@ -178,7 +184,7 @@ impl Config {
             ("core.smoothness", core.smoothness),
             ("core.group_sparsity", core.group_sparsity),
             ("core.l2", core.l2),
-            ("readout.l1", readout.l1),
+            ("readout.l1", readout.l1.unwrap_or_default()),
             ("modulator.l2", modulator.l2),
         ] {
             if !(value.is_finite() && value >= 0.0) {

@@ -44,7 +44,8 @@ impl Core {
         rng: &mut ChaCha8Rng,
     ) -> Result<Self> {
         let mut layers: Vec<Layer> = Vec::new();
-        for (l, (&outputs, &side)) in config.channels.iter().zip(&config.kernels).enumerate() {
+        let channels = config.channels.iter().flatten();
+        for (l, (&outputs, &side)) in channels.zip(&config.kernels).enumerate() {
             let vars = vars.pp(format!("layer{l}"));
             let inputs = match (config.kind, &layers[..]) {
                 (_, []) => config.planes(),

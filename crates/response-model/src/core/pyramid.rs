@@ -78,7 +78,7 @@ mod tests {
         for (stride, pad_input) in [(1, true), (2, true), (1, false), (2, false), (3, true)] {
             let core = CoreConfig {
                 kernels: vec![5],
-                channels: vec![1],
+                channels: Some(vec![1]),
                 stride,
                 pad_input,
                 ..CoreConfig::default()

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::file;
 use crate::variables::{State, Variables};
 
-const FORMAT: &str = "brainprior response-model checkpoint, version 5";
+const FORMAT: &str = "brainprior response-model checkpoint, version 6";
 const ADVICE: &str = "delete the checkpoint to start over, or give another path";
 /// Prefixes of the tensor names.
 const CURRENT: &str = "current.";

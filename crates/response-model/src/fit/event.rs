@@ -19,14 +19,6 @@ pub enum FitEvent {
         /// Name of the scan.
         scan: String,
     },
-    /// Some training trials of the scan are not used, since their images are in the validation tier
-    /// of another scan.
-    LeftOut {
-        /// Name of the scan.
-        scan: String,
-        /// Number of these trials.
-        trials: usize,
-    },
     /// Some neurons are constant over the training trials. They are left out of the loss, predicted
     /// by their constant, and have no v_a.
     NeverVarying {

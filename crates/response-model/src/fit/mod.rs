@@ -18,7 +18,6 @@ use crate::model::ResponseModel;
 use crate::normalization::{ColumnNormalization, ImageNormalization, ScanNormalization};
 use crate::presentations::{Presentation, Presentations};
 use crate::receptive_field::{ContrastMaps, Start};
-use crate::training_trials::TrainingTrials;
 
 pub use event::FitEvent;
 pub use options::FitOptions;
@@ -26,10 +25,9 @@ use trainer::Trainer;
 
 /// Fits one core and a head for each of `scans`.
 ///
-/// Everything that is learned, including normalization, comes from the
-/// [`TrainingTrials`](crate::TrainingTrials): the training tiers without trials of images in the
-/// validation tier of another scan ([`FitEvent::LeftOut`] counts these). The validation tier
-/// decides when to stop, and gives v_a. The result depends only on the scans, the configuration and
+/// Everything that is learned, including normalization, comes from the training tiers. The
+/// validation tiers decide when to stop, and give v_a. Scans may divide the same images
+/// differently: an image in the validation tier of one scan may be in the training tier of another. The result depends only on the scans, the configuration and
 /// the seed, not on the number of threads or, if [`FitOptions::checkpoint`] names a file, on
 /// interruptions. That file is written after every epoch. A later call with the same scans,
 /// configuration and seed resumes from it, and a call after the last epoch returns the fitted model
@@ -50,10 +48,11 @@ pub fn fit(scans: &[&Scan], config: &Config, mut options: FitOptions) -> Result<
     config.check()?;
     check_together(scans)?;
     let presentations = Presentations::new(scans)?;
+    let config = &config.for_images(presentations.training_images().count());
     let training = presentations.training_trials();
     let normalizations: Vec<ScanNormalization> = scans
         .iter()
-        .zip(training.trials())
+        .zip(training)
         .map(|(scan, trials)| {
             let by = ScanNormalization::of(scan, trials, &config.loss)?;
             Ok(if config.normalization.responses { by } else { by.in_scan_units() })
@@ -64,12 +63,12 @@ pub fn fit(scans: &[&Scan], config: &Config, mut options: FitOptions) -> Result<
         true => ImageNormalization::of(height, width, presentations.training_images()),
         false => ImageNormalization::none(height, width),
     };
-    announce(scans, config, training, &normalizations, observe);
+    announce(scans, config, &normalizations, observe);
 
     let positions = locate(scans, &presentations, &image, &normalizations, &config.loss, observe)?;
     let mut descriptions = Vec::with_capacity(scans.len());
     for (((scan, trials), normalization), positions) in
-        scans.iter().zip(training.trials()).zip(normalizations).zip(positions)
+        scans.iter().zip(training).zip(normalizations).zip(positions)
     {
         descriptions.push(describe(scan, trials, normalization, positions, config)?);
     }
@@ -133,20 +132,11 @@ fn check_together(scans: &[&Scan]) -> Result<()> {
 fn announce(
     scans: &[&Scan],
     config: &Config,
-    training: &TrainingTrials,
     normalizations: &[ScanNormalization],
     observe: &mut dyn FnMut(FitEvent),
 ) {
-    for ((scan, by), &trials) in scans.iter().zip(normalizations).zip(training.left_out()) {
+    for (scan, by) in scans.iter().zip(normalizations) {
         let name = scan.name().to_owned();
-        if trials > 0 {
-            tracing::info!(
-                scan = name,
-                trials,
-                "training trials are left out because their images are in the validation tier of another scan"
-            );
-            observe(FitEvent::LeftOut { scan: name.clone(), trials });
-        }
         if by.behavior.is_none() && config.modulator.enabled {
             tracing::warn!(scan = name, "no behavior: the scan is fitted without a modulator");
             observe(FitEvent::WithoutModulator { scan: name.clone() });

@@ -32,7 +32,7 @@ impl<'a> Objective<'a> {
     ) -> Result<Self> {
         let mut training_pupils = Vec::with_capacity(scans.len());
         for ((scan, trials), part) in
-            scans.iter().zip(presentations.training_trials().trials()).zip(&model.scans)
+            scans.iter().zip(presentations.training_trials()).zip(&model.scans)
         {
             let trials: Vec<Option<usize>> = trials.iter().copied().map(Some).collect();
             let Covariates { pupil, .. } =
@@ -80,15 +80,15 @@ impl<'a> Objective<'a> {
         for (s, part) in model.scans.iter().enumerate() {
             let head = &part.head;
             total = (total
-                + (head.readout.absolute_weights()? * (config.readout.l1 / neurons as f64))?)?;
+                + (head.readout.absolute_weights()?
+                    * (config.readout.l1.unwrap_or_default() / neurons as f64))?)?;
             if let Some(modulator) = &head.modulator {
                 total = (total
                     + (modulator.squared_weights()? * (config.modulator.l2 / neurons as f64))?)?;
             }
             // The expected number of this scan's trials per batch, so that every trial has the same
             // weight.
-            let trials =
-                self.presentations.training_trials().trials()[s].len() as f64 / batches as f64;
+            let trials = self.presentations.training_trials()[s].len() as f64 / batches as f64;
             let weight = (1.0 / (trials * neurons as f64)) as f32;
             let Some(batch) = self.presentations.scan_batch(s, batch, model, weight)? else {
                 continue;
@@ -173,7 +173,7 @@ mod tests {
     /// A dense core of two layers and a pyramid of three levels, with all penalties on.
     fn small() -> Config {
         let core = CoreConfig {
-            channels: vec![2, 3],
+            channels: Some(vec![2, 3]),
             kernels: vec![3, 3],
             start: KernelStart::Normal,
             smoothness: 0.1,
@@ -183,7 +183,7 @@ mod tests {
         };
         Config {
             core,
-            readout: ReadoutConfig { levels: 3, l1: 0.01, ..Default::default() },
+            readout: ReadoutConfig { levels: 3, l1: Some(0.01), ..Default::default() },
             ..Config::default()
         }
     }

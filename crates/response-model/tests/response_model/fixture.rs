@@ -40,7 +40,11 @@ pub(crate) fn tiny() -> (Scan, Config) {
     let optimization =
         OptimizationConfig { batch_images: 16, max_epochs: 4, ..OptimizationConfig::default() };
     let config_of_fit = Config {
-        core: CoreConfig { channels: vec![4, 4], kernels: vec![5, 3], ..CoreConfig::default() },
+        core: CoreConfig {
+            channels: Some(vec![4, 4]),
+            kernels: vec![5, 3],
+            ..CoreConfig::default()
+        },
         readout: ReadoutConfig { levels: 2, ..ReadoutConfig::default() },
         optimization,
         ..Config::default()

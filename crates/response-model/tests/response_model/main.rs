@@ -7,4 +7,4 @@ mod options;
 mod prediction;
 mod recovery;
 mod resume;
-mod training_trials;
+mod validation;

@@ -74,7 +74,7 @@ fn every_readout_and_loss() {
 fn the_static_model_of_walker_2019() {
     let (scan, small) = fixture::tiny();
     let mut config = Config::walker2019();
-    config.core.channels = vec![4, 4, 4];
+    config.core.channels = Some(vec![4, 4, 4]);
     config.core.kernels = vec![5, 3, 3];
     config.readout.levels = small.readout.levels;
     config.optimization.max_epochs = 2;

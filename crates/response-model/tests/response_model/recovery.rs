@@ -3,7 +3,7 @@
 use brainprior_images::StimulusSet;
 use brainprior_recording::simulation::{SimulationConfig, Subunit, truth_for};
 use brainprior_response_model::{
-    Config, CoreConfig, FitOptions, OptimizationConfig, ResponseModel, fit,
+    Config, CoreConfig, FitOptions, OptimizationConfig, ReadoutConfig, ResponseModel, fit,
 };
 
 fn pearson(pairs: &[(f64, f64)]) -> f64 {
@@ -32,7 +32,12 @@ fn predicts_unseen_images_and_finds_fields_gaze_and_gains() {
     let simulated = crate::fixture::simulated(1000, 40, &simulation);
     let (scan, truth) = (&simulated.scan, &simulated.truth);
     let config = Config {
-        core: CoreConfig { channels: vec![8, 8], kernels: vec![9, 3], ..CoreConfig::default() },
+        core: CoreConfig {
+            channels: Some(vec![8, 8]),
+            kernels: vec![9, 3],
+            ..CoreConfig::default()
+        },
+        readout: ReadoutConfig { l1: Some(0.001), ..ReadoutConfig::default() },
         optimization: OptimizationConfig {
             batch_images: 32,
             max_epochs: 15,

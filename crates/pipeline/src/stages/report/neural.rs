@@ -44,7 +44,6 @@ impl Measured {
         let mut neural = Neural { sources: sources(context)?, ..Neural::default() };
         if let Some(ResponseSummary { scans, filters }) = &fitted {
             neural.response_epochs = response::epochs(context)?;
-            neural.left_out = scans.iter().map(|scan| scan.left_out).collect();
             neural.examples = scans.iter().flat_map(|scan| scan.examples.iter().cloned()).collect();
             neural.correlations = scans.iter().map(|scan| scan.correlations.clone()).collect();
             neural.fields = scans.iter().map(|scan| scan.fields.clone()).collect();

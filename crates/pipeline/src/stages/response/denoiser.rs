@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Responses, Scan, Tier};
 use brainprior_response_model::{
-    CrossFitted, Ensemble, Features, LinearModel, Metrics, Mixture, TrainingTrials, correlations,
+    CrossFitted, Ensemble, Features, LinearModel, Metrics, Mixture, correlations,
 };
 use brainprior_similarity::{ErrorVariances, held_out_correlation, standardizing_weights};
 use ndarray::{Array2, Axis};
@@ -21,7 +21,6 @@ pub(crate) struct Fitted<'a> {
     pub(crate) crossed: Option<&'a CrossFitted>,
     /// Features of every predicted image.
     pub(crate) features: Option<&'a Features>,
-    pub(crate) training: &'a TrainingTrials,
 }
 
 /// Predicts the responses of one scan.
@@ -65,8 +64,7 @@ impl<'a> Denoiser<'a> {
         match fitted.features {
             None => held_out_similarity = correlation(&of_images)?,
             Some(features) => {
-                let model =
-                    LinearModel::fit(scan, &fitted.training.trials()[index], features, seed)?;
+                let model = LinearModel::fit(scan, &scan.trials_in(Tier::Train), features, seed)?;
                 let of_linear = model.predict_trials(scan, &held_out)?;
                 let images_of_linear = model.predict(images.ids())?;
                 let candidates = Mixture::candidates(scan, &held_out, &predicted, &of_linear);

@@ -14,9 +14,7 @@ use anyhow::{Context as _, Result};
 use brainprior_artifact::{hash, json, replace};
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Responses, Scan, Tier};
-use brainprior_response_model::{
-    CrossFitted, Ensemble, Features, FitOptions, ResponseModel, TrainingTrials, fit,
-};
+use brainprior_response_model::{CrossFitted, Ensemble, Features, FitOptions, ResponseModel, fit};
 use denoiser::{Denoiser, Fitted};
 use ndarray::Axis;
 use observer::{Curves, FitProgress};
@@ -109,13 +107,11 @@ fn fit_and_predict(context: &Context, seed: u64, folder: &Path) -> Result<Vec<St
     };
     drop(progress);
     let target = target_stimuli(&loaded)?;
-    let training = TrainingTrials::of(&scans);
     let fitted = Fitted {
         convolutional: true,
         ensemble: &ensemble,
         crossed: crossed.as_ref(),
         features: features.as_ref(),
-        training: &training,
     };
     let mut summaries = Vec::new();
     for (index, loaded) in loaded.iter().enumerate() {
@@ -132,14 +128,7 @@ fn fit_and_predict(context: &Context, seed: u64, folder: &Path) -> Result<Vec<St
         )?;
         outputs.push(table);
         let positions = ensemble.models()[0].positions(index)?;
-        summaries.push(summary::of_scan(
-            loaded,
-            training.left_out()[index],
-            &denoiser,
-            &metrics,
-            &oracle,
-            &positions,
-        ));
+        summaries.push(summary::of_scan(loaded, &denoiser, &metrics, &oracle, &positions));
     }
     let filters = ensemble.models()[0].filters()?;
     let mut pictures: Vec<Vec<Vec<f32>>> = Vec::new();

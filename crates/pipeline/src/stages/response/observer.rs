@@ -90,10 +90,6 @@ impl<'a> FitProgress<'a> {
             FitEvent::WithoutShifter { scan } => progress.line(&format!(
                 "    {scan}: no pupil center, so its receptive fields do not shift"
             )),
-            FitEvent::LeftOut { scan, trials } => {
-                let why = "are left out, since their images are validation images of another scan";
-                progress.line(&format!("    {scan}: {trials} trials of the training tier {why}"));
-            }
             FitEvent::NeverVarying { scan, neurons } => {
                 progress.line(&format!("    {scan}: {neurons} neurons are constant over the training trials and are left out"));
             }

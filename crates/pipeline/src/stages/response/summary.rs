@@ -10,11 +10,9 @@ use brainprior_recording::Responses;
 use brainprior_response_model::{Interval, Metrics};
 use std::fmt::Write;
 
-/// The summary of one scan; `predicted` holds the oracle images, and `left_out` trials were not
-/// used for training.
+/// The summary of one scan; `predicted` holds the oracle images.
 pub(super) fn of_scan(
     loaded: &Loaded,
-    left_out: usize,
     denoiser: &Denoiser<'_>,
     metrics: &Metrics,
     predicted: &Responses,
@@ -72,7 +70,6 @@ pub(super) fn of_scan(
         correlations: test.iter().map(|r| r.unwrap_or_default()).collect(),
     };
     ScanSummary {
-        left_out,
         v: denoiser.v().iter().map(|v| v.unwrap_or_default()).collect(),
         variances: Variances {
             error: denoiser.variances().error().to_vec(),
