@@ -41,10 +41,11 @@ pub(super) fn run(bencher: &Bencher) -> Result<()> {
     paper_epoch(bencher)
 }
 
-/// The default model, of a size that does not depend on the data.
+/// A dense core of 32 channels with small kernels in the later layers.
 fn dense() -> Config {
     let mut config = Config::default();
-    (config.core.channels, config.readout.l1) = (Some(vec![32; 3]), Some(0.001));
+    (config.core.channels, config.core.kernels) = (Some(vec![32; 3]), vec![17, 3, 3]);
+    config.readout.l1 = Some(0.001);
     config
 }
 
@@ -55,6 +56,7 @@ fn peer() -> Config {
         core: CoreConfig {
             kind: CoreKind::Stacked,
             channels: Some(vec![32; 3]),
+            kernels: vec![13, 3, 3],
             stride: 1,
             pad_input: false,
             contrast_window: None,
@@ -88,7 +90,7 @@ fn ten_steps(bencher: &Bencher, case: Case, mut config: Config) -> Result<()> {
     let scan = noise(PEER_NEURONS, STEPS * BATCH, BATCH)?;
     config.optimization.precision = bencher.precision;
     config.optimization.max_epochs = bencher.repeats + 1;
-    config.optimization.patience = usize::MAX;
+    config.optimization.patience = Some(usize::MAX);
     let (mut seconds, mut started) = (Vec::new(), Instant::now());
     let mut observer = |event| match event {
         FitEvent::Step { done: STEPS, .. } => seconds.push(started.elapsed().as_secs_f64()),

@@ -6,16 +6,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// Up to this number of training images, automatic values are those for few images.
 const FEW_IMAGES: f64 = 1200.0;
 /// Channels of each layer for few images, and for many.
-const CHANNELS: [f64; 2] = [16.0, 64.0];
+const CHANNELS: [f64; 2] = [16.0, 32.0];
 /// Weight of the readout's L1 penalty for few images, and for many.
 const L1: [f64; 2] = [0.01, 0.0005];
+/// Epochs of patience for few images; with more, an epoch has more steps.
+const PATIENCE: f64 = 3.0;
 
 impl Config {
     /// This configuration with values in place of automatic ones, for a fit to this number of
     /// distinct training images, as [`fit`](crate::fit) uses it. Channels grow in proportion to the
     /// images, and the L1 penalty falls with their square: it pulls all neurons towards their means
     /// along the same features, so that in a population its bias does not average out as the noise
-    /// does that it removes.
+    /// does that it removes. Patience lasts for about as many steps.
     #[must_use]
     pub fn for_images(&self, images: usize) -> Self {
         let mut config = self.clone();
@@ -26,6 +28,7 @@ impl Config {
             let channels = 4.0 * (CHANNELS[0] * more / 4.0).round();
             vec![channels.min(CHANNELS[1]) as usize; layers]
         });
+        config.optimization.patience.get_or_insert((PATIENCE / more).round().max(1.0) as usize);
         config.readout.l1.get_or_insert((L1[0] / more.powi(2)).max(L1[1]));
         config
     }
@@ -69,13 +72,15 @@ mod tests {
     #[test]
     fn automatic_values_follow_the_number_of_images() {
         let of = |images| {
-            let config = Config::default().for_images(images);
-            (config.core.channels.unwrap(), config.readout.l1.unwrap())
+            let mut config = Config::default();
+            config.optimization.patience = None;
+            let Config { core, readout, optimization, .. } = config.for_images(images);
+            (core.channels.unwrap(), readout.l1.unwrap(), optimization.patience.unwrap())
         };
-        assert_eq!(of(1), (vec![16; 3], 0.01));
-        assert_eq!(of(1200), (vec![16; 3], 0.01));
-        assert_eq!(of(2400), (vec![32; 3], 0.0025));
-        assert_eq!(of(1_000_000), (vec![64; 3], 0.0005));
+        assert_eq!(of(1), (vec![16; 3], 0.01, 3));
+        assert_eq!(of(1200), (vec![16; 3], 0.01, 3));
+        assert_eq!(of(1800), (vec![24; 3], 0.01 / 2.25, 2));
+        assert_eq!(of(1_000_000), (vec![32; 3], 0.0005, 1));
         let set = Config::walker2019();
         assert_eq!(set.for_images(9000), set, "what is set stays");
     }

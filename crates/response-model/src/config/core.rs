@@ -118,7 +118,7 @@ impl Default for CoreConfig {
         Self {
             kind: CoreKind::Dense,
             channels: None,
-            kernels: vec![17, 3, 3],
+            kernels: vec![17, 9, 9],
             stride: 2,
             pad_input: true,
             contrast_window: Some(6.0),

@@ -52,7 +52,7 @@ impl Config {
             optimization: OptimizationConfig {
                 batch_images: 32,
                 max_epochs: 20,
-                patience: 3,
+                patience: Some(3),
                 decays: 2,
                 ..Default::default()
             },
@@ -86,7 +86,7 @@ impl Config {
             optimization: OptimizationConfig {
                 batch_images: 125,
                 max_epochs: 500,
-                patience: 10,
+                patience: Some(10),
                 decays: 1,
                 decay_factor: 0.2,
                 averaging: 0.0,
@@ -145,7 +145,7 @@ impl Config {
             ("modulator.hidden", modulator.hidden),
             ("optimization.batch_images", o.batch_images),
             ("optimization.max_epochs", o.max_epochs),
-            ("optimization.patience", o.patience),
+            ("optimization.patience", o.patience.unwrap_or(1)),
         ] {
             if value == 0 {
                 return Err(out_of_range(key, &value, "at least 1"));

@@ -46,8 +46,11 @@ pub struct OptimizationConfig {
     pub batch_images: usize,
     /// Largest number of epochs.
     pub max_epochs: usize,
-    /// Epochs without a better validation correlation before a decay.
-    pub patience: usize,
+    /// Epochs without a better validation correlation before a decay; `None` (as text,
+    /// `"automatic"`) chooses them by the number of training images, see
+    /// [`Config::for_images`](crate::Config::for_images).
+    #[serde(with = "super::automatic")]
+    pub patience: Option<usize>,
     /// Number of decays; the fit ends at the plateau after the last one.
     pub decays: usize,
     /// Factor of the learning rate at a decay, where the best state is restored, too.
@@ -80,7 +83,7 @@ impl Default for OptimizationConfig {
             learning_rate: 5e-3,
             batch_images: 64,
             max_epochs: 200,
-            patience: 5,
+            patience: Some(5),
             decays: 3,
             decay_factor: 0.3,
             gradient_clip: 10.0,

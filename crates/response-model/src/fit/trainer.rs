@@ -132,7 +132,7 @@ impl<'a> Trainer<'a> {
             best,
             seconds,
         });
-        if self.schedule.since_best >= config.patience {
+        if self.schedule.since_best >= config.patience.unwrap_or(1) {
             self.plateau(&config, observe)?;
         }
         Ok(())

@@ -28,7 +28,7 @@ fn fitted(
 #[test]
 fn a_resumed_fit_gives_the_bytes_of_an_uninterrupted_one() {
     let (scan, mut config) = fixture::tiny();
-    config.optimization.patience = 1;
+    config.optimization.patience = Some(1);
     let folder = tempfile::tempdir().unwrap();
     let (whole, interrupted) = (folder.path().join("whole"), folder.path().join("interrupted"));
     let first = fitted(&scan, &config, Some(&whole), &mut |event| {
