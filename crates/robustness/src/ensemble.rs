@@ -12,7 +12,7 @@ const BISECTIONS: usize = 22;
 /// Cost of a step of FAB towards nine classes, and of a DeepFool step with this many candidates.
 const FAB_STEP: usize = 27;
 const CANDIDATES: usize = 5;
-/// Budget from which FAB pays off.
+/// Budget from which FAB pays off in L2 and Linf, and Brendel-Bethge in L1 and L0.
 const FAB_FROM: usize = 250;
 
 /// Attacks in one norm, ordered so that each helps the next, which together use at most `passes`

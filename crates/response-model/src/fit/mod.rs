@@ -27,12 +27,12 @@ use trainer::Trainer;
 ///
 /// Everything that is learned, including normalization, comes from the training tiers. The
 /// validation tiers decide when to stop, and give v_a. Scans may divide the same images
-/// differently: an image in the validation tier of one scan may be in the training tier of another. The result depends only on the scans, the configuration and
-/// the seed, not on the number of threads or, if [`FitOptions::checkpoint`] names a file, on
-/// interruptions. That file is written after every epoch. A later call with the same scans,
-/// configuration and seed resumes from it, and a call after the last epoch returns the fitted model
-/// at once. Receptive fields are located on the CPU, whatever the device, and files do not depend
-/// on it.
+/// differently: an image in the validation tier of one scan may be in the training tier of another.
+/// The result depends only on the scans, the configuration and the seed, not on the number of
+/// threads or, if [`FitOptions::checkpoint`] names a file, on interruptions. That file is written
+/// after every epoch. A later call with the same scans, configuration and seed resumes from it, and
+/// a call after the last epoch returns the fitted model at once. Receptive fields are located on
+/// the CPU, whatever the device, and files do not depend on it.
 ///
 /// # Errors
 /// Returns [`Error::NoScans`]; [`Error::Configuration`]; [`Error::ImageSize`],
