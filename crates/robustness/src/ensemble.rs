@@ -14,6 +14,8 @@ const FAB_STEP: usize = 27;
 const CANDIDATES: usize = 5;
 /// Budget from which FAB pays off in L2 and Linf, and Brendel-Bethge in L1 and L0.
 const FAB_FROM: usize = 250;
+/// Steps of Brendel-Bethge in L0; further ones remove less than those of sigma-zero.
+const ALONG_IN_L0: usize = 50;
 
 /// Attacks in one norm, ordered so that each helps the next, which together use at most `passes`
 /// forward and backward passes per image (at least 100). In L2 and Linf, the first takes a few steps
@@ -30,27 +32,40 @@ pub fn ensemble(norm: Norm, passes: usize) -> Vec<Box<dyn Attack>> {
     let share = |part: f64| (part * left as f64) as usize;
     // A step is one forward and one backward pass.
     let steps = |part: f64| (share(part) / 2).max(1);
-    let few = DeepFool::new(norm).with_candidates(CANDIDATES).with_steps(share(0.33) / CANDIDATES);
     // Ranking the classes takes one query.
-    let nearest_class: Box<dyn Attack> = match passes < FAB_FROM {
-        true => Box::new(few),
-        false => Box::new(FabTargeted::new(norm).with_steps(((share(0.25) - 1) / FAB_STEP).max(1))),
+    let nearest_class = || -> Box<dyn Attack> {
+        match passes < FAB_FROM {
+            true => {
+                let few = share(0.33) / CANDIDATES;
+                Box::new(DeepFool::new(norm).with_candidates(CANDIDATES).with_steps(few))
+            }
+            false => {
+                let few = ((share(0.25) - 1) / FAB_STEP).max(1);
+                Box::new(FabTargeted::new(norm).with_steps(few))
+            }
+        }
     };
     let along = |part: f64| Box::new(BrendelBethge::new(norm).with_steps(steps(part)));
     let line = Box::new(LineSearch::new(norm));
     let search = |part: f64| Box::new(ApgdMinimal::new(norm).targeted().with_steps(steps(part)));
     match norm {
         Norm::L2 | Norm::Linf if passes < FAB_FROM => {
-            vec![nearest_class, search(0.3), along(0.36), line]
+            vec![nearest_class(), search(0.3), along(0.36), line]
         }
-        Norm::L2 | Norm::Linf => vec![nearest_class, search(0.35), along(0.4), line],
+        Norm::L2 | Norm::Linf => vec![nearest_class(), search(0.35), along(0.4), line],
         // In L1 and L0, steps towards single classes help less than further ones of these attacks.
-        Norm::L1 | Norm::L0 if passes < FAB_FROM => {
+        Norm::L1 if passes < FAB_FROM => {
             vec![Box::new(Fmn::new(norm).with_steps(steps(1.0))), line]
+        }
+        // FMN keeps the largest changes in every step, so that a line search finds nothing.
+        Norm::L0 if passes < FAB_FROM => {
+            vec![Box::new(Fmn::new(norm).with_steps(passes.max(FEWEST) / 2))]
         }
         Norm::L1 => vec![Box::new(Fmn::new(norm).with_steps(steps(0.6))), along(0.4), line],
         Norm::L0 => {
-            vec![Box::new(SigmaZero::default().with_steps(steps(0.75))), along(0.25), line]
+            let along = BrendelBethge::new(norm).with_steps(ALONG_IN_L0);
+            let sparse = SigmaZero::default().with_steps(steps(1.0) - ALONG_IN_L0);
+            vec![Box::new(sparse), Box::new(along), line]
         }
     }
 }

@@ -22,7 +22,7 @@ import adv_lib.attacks as adv
 from adv_lib.attacks.auto_pgd import minimal_apgd
 import foolbox as fb
 
-BUDGETS = [100, 400, 1000, 2000]
+BUDGETS = [int(n) for n in os.environ.get("BUDGETS", "100 400 1000 2000").split()]
 torch.manual_seed(0)
 torch.set_num_threads(int(os.environ.get("THREADS", "1")))
 
