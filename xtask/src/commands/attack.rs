@@ -30,7 +30,7 @@ pub(crate) struct AttackArguments {
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) block: u16,
     /// Forward and backward passes per image and norm, for all attacks together
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(100..))]
+    #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u16).range(100..))]
     pub(crate) budget: u16,
     /// Images for the masking checks: the first that the network classifies correctly; fewer than
     /// 100 are too few to tell

@@ -8,7 +8,10 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// A hidden file or folder next to a target, removed when this value is dropped.
-pub(super) struct Temporary(PathBuf);
+pub(super) struct Temporary {
+    path: PathBuf,
+    is_renamed: bool,
+}
 
 impl Temporary {
     /// Creates an empty file with the permissions of any new file.
@@ -40,25 +43,27 @@ impl Temporary {
             match create(&path) {
                 // A leftover of an earlier process with the same number.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                outcome => return outcome.map(|()| Self(path)),
+                outcome => return outcome.map(|()| Self { path, is_renamed: false }),
             }
         }
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// Forgets the temporary name after it was renamed to the target.
-    pub(super) fn was_renamed(self) {
-        std::mem::forget(self);
+    pub(super) fn was_renamed(mut self) {
+        self.is_renamed = true;
     }
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        // A later writer sweeps up anything that cannot be removed now.
-        let _ = remove(&self.0);
+        if !self.is_renamed {
+            // A later writer sweeps up anything that cannot be removed now.
+            let _ = remove(&self.path);
+        }
     }
 }
 
