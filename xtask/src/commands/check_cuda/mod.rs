@@ -132,7 +132,8 @@ fn on_the_stand_in(workspace: &Path, target: &Path, environment: &Environment) -
         .output()
         .context("could not start the pipeline")?;
     let said = String::from_utf8_lossy(&refused.stderr);
-    if refused.status.success() || !said.contains("the NVIDIA driver is one for CUDA 12.8") {
+    let is_clear = ["CUDA 12.8", "CUDA 13.0"].iter().all(|version| said.contains(version));
+    if refused.status.success() || !is_clear {
         bail!("a driver for CUDA 12.8 should be refused with a clear message, but: {said}");
     }
     if !pipeline().status().context("could not start the pipeline")?.success()
