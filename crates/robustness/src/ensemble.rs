@@ -28,7 +28,8 @@ const ALONG_IN_L0: usize = 50;
 /// Members, order and budget shares were chosen by local optimality ([`crate::local_optimality()`]);
 /// for L2 and Linf on networks for which no results are reported.
 pub fn ensemble(norm: Norm, passes: usize) -> Vec<Box<dyn Attack>> {
-    let left = passes.max(FEWEST) - BISECTIONS;
+    let passes = passes.max(FEWEST);
+    let left = passes - BISECTIONS;
     let share = |part: f64| (part * left as f64) as usize;
     // A step is one forward and one backward pass.
     let steps = |part: f64| (share(part) / 2).max(1);
@@ -59,7 +60,7 @@ pub fn ensemble(norm: Norm, passes: usize) -> Vec<Box<dyn Attack>> {
         }
         // FMN keeps the largest changes in every step, so that a line search finds nothing.
         Norm::L0 if passes < FAB_FROM => {
-            vec![Box::new(Fmn::new(norm).with_steps(passes.max(FEWEST) / 2))]
+            vec![Box::new(Fmn::new(norm).with_steps(passes / 2))]
         }
         Norm::L1 => vec![Box::new(Fmn::new(norm).with_steps(steps(0.6))), along(0.4), line],
         Norm::L0 => {

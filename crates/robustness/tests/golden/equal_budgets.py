@@ -5,6 +5,7 @@
 NETWORK is a checkpoint of brainprior or `network.safetensors`; IMAGES a safetensors file with `images` and `labels`, or with
 `test_images` and `test_labels` (u8). For each image forward and backward passes are counted, and of the points that an attack
 looks at within the budget the nearest adversarial one is kept. `examples/compare_attacks.rs` reads OUT.json and runs ours.
+The environment may set BUDGETS, such as "100 400", and THREADS (1); numbers of passes that OUT.json has are not run again.
 Parts of adv-lib that are not run here import torchvision and visdom; where they are missing they are replaced by nothing.
 """
 import json, math, os, sys, time, types
