@@ -35,7 +35,7 @@ mod uninit;
 
 pub use autograd::{FeatureMap, backward, backward_onto};
 pub use batch_norm::{
-    Activation, BatchStatistics, FixedStatistics, batch_norm_eval, batch_norm_train,
+    Activation, BatchStatistics, FixedBatchNorm, FixedStatistics, batch_norm_eval, batch_norm_train,
 };
 pub use conv2d::{Conv2dGeometry, conv2d};
 pub use error::Error;

@@ -19,8 +19,9 @@ struct Transposition {
 #[inline(always)]
 unsafe fn transposed<V: Vector>(t: &Transposition) {
     let (whole_rows, whole_columns) = (t.rows / 8 * 8, t.columns / 8 * 8);
-    // SAFETY: `row` and `column` stay within the matrix, and blocks of eight within its complete
-    // blocks.
+    let tall_rows = t.rows / 16 * 16;
+    // SAFETY: `row` and `column` stay within the matrix, and blocks of eight or sixteen rows within
+    // its complete blocks; at most one block of eight rows follows those of sixteen.
     unsafe {
         let block = |row: usize, column: usize| {
             let from = t.from.add(row * t.from_stride + column);
@@ -28,16 +29,29 @@ unsafe fn transposed<V: Vector>(t: &Transposition) {
         };
         // The inner loop runs along the side with the smaller stride, so that few cache lines are
         // in use at a time.
-        let (outer, inner) = if t.to_stride > t.from_stride {
-            (whole_columns, whole_rows)
+        if t.to_stride > t.from_stride {
+            for column in (0..whole_columns).step_by(8) {
+                for row in (0..tall_rows).step_by(16) {
+                    let (from, to) = block(row, column);
+                    V::transpose_tall(from, t.from_stride, to, t.to_stride);
+                }
+                if tall_rows < whole_rows {
+                    let (from, to) = block(tall_rows, column);
+                    V::transpose(from, t.from_stride, to, t.to_stride);
+                }
+            }
         } else {
-            (whole_rows, whole_columns)
-        };
-        for o in (0..outer).step_by(8) {
-            for i in (0..inner).step_by(8) {
-                let (from, to) =
-                    if t.to_stride > t.from_stride { block(i, o) } else { block(o, i) };
-                V::transpose(from, t.from_stride, to, t.to_stride);
+            for row in (0..tall_rows).step_by(16) {
+                for column in (0..whole_columns).step_by(8) {
+                    let (from, to) = block(row, column);
+                    V::transpose_tall(from, t.from_stride, to, t.to_stride);
+                }
+            }
+            if tall_rows < whole_rows {
+                for column in (0..whole_columns).step_by(8) {
+                    let (from, to) = block(tall_rows, column);
+                    V::transpose(from, t.from_stride, to, t.to_stride);
+                }
             }
         }
         let one = |row: usize, column: usize| {

@@ -8,32 +8,33 @@
 //!
 //! On devices other than the CPU a feature map is an ordinary tensor.
 
+mod backward;
+mod gradients;
 mod operations;
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use candle_core::backprop::GradStore;
-use candle_core::{Device, Result, Tensor, TensorId};
+use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;
 
-use crate::arguments::{image_sizes, with_all_elements, with_elements};
+use crate::arguments::{image_sizes, with_elements};
 use crate::batch_norm::{
-    Activation, BatchNorm, BatchStatistics, FixedStatistics, MixedBatchNorm, add_values,
+    Activation, BatchNorm, BatchStatistics, FixedBatchNorm, FixedStatistics, MixedBatchNorm,
+    add_values,
 };
 use crate::channels::{Groups, Sums};
-use crate::conv2d::{Conv2dGeometry, Convolution, MixedConvolution};
-use crate::in_place;
+use crate::conv2d::{Conv2dGeometry, Convolution, MixedConvolution, NormalizedConvolution};
 use crate::mixed::{self, Sizes, with_numbers};
 use crate::pair_cosine::{MixedPairCosine, PairCosine};
 use crate::point_readout::PointReadout;
 use crate::pooling::Pooling;
 use crate::precision::Precision;
-use crate::simd::vectorized;
+pub(crate) use backward::collected;
+pub use backward::{backward, backward_onto};
+use gradients::Gradients;
 use operations::{
-    Concatenated, ConcatenatedChunks, Convolved, Copied, Entered, Left, Narrowed, Normalized,
-    OfConvolution, OfNorm, Pooled, Read, Widened,
+    Concatenated, ConcatenatedChunks, Convolved, ConvolvedAndNormalized, Copied, Entered, Left,
+    Narrowed, Normalized, OfConvolution, OfNorm, Pooled, Read, Widened,
 };
 
 /// A value of a network, `[batch, channels, height, width]`, that remembers what it was computed
@@ -65,122 +66,6 @@ struct Node {
     /// A scalar with the dependencies of the value.
     token: Tensor,
     gradients: Arc<Gradients>,
-}
-
-/// The gradients of a value, one per operation that read it, until the operation that made it takes
-/// them.
-#[derive(Debug, Default)]
-struct Gradients(Mutex<Vec<Tensor>>);
-
-impl Gradients {
-    fn push(&self, gradient: Tensor) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(gradient);
-    }
-
-    /// At least one gradient, in the order in which candle's backward pass visited the readers.
-    fn take(&self) -> Result<Vec<Tensor>> {
-        let taken = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        if taken.is_empty() {
-            candle_core::bail!(
-                "nothing in the graph reads this feature map, so it has no gradient"
-            );
-        }
-        Ok(taken)
-    }
-
-    fn take_sum(&self) -> Result<Tensor> {
-        sum(&self.take()?)
-    }
-}
-
-/// The sum of one or more tensors of equal shape.
-fn sum(tensors: &[Tensor]) -> Result<Tensor> {
-    if let [only] = tensors {
-        return only.contiguous();
-    }
-    with_all_elements(tensors, |values| {
-        let mut sum = values[0].to_vec();
-        for values in &values[1..] {
-            sum.par_chunks_mut(PART)
-                .zip(values.par_chunks(PART))
-                .for_each(|(sum, values)| add(sum, values));
-        }
-        Tensor::from_vec(sum, tensors[0].shape(), &Device::Cpu)
-    })
-}
-
-/// Gradients of variables by identity, summed over all operations that read them.
-type OfVariables = HashMap<TensorId, Tensor>;
-
-thread_local!(static COLLECTED: RefCell<Option<OfVariables>> = const { RefCell::new(None) });
-
-/// Like `loss.backward()`, but gradients of convolution weights bypass candle's graph, too.
-///
-/// # Errors
-/// Returns an error if candle's backward pass does.
-pub fn backward(loss: &Tensor) -> Result<GradStore> {
-    backward_onto(GradStore::default(), loss)
-}
-
-/// Like [`backward`], for one of several losses: adds to the gradients `earlier` of the others, in
-/// place. The graph of one loss can be dropped before the next loss is computed.
-///
-/// # Errors
-/// See [`backward`].
-pub fn backward_onto(earlier: GradStore, loss: &Tensor) -> Result<GradStore> {
-    let earlier: OfVariables =
-        earlier.get_ids().filter_map(|id| Some((*id, earlier.get_id(*id)?.clone()))).collect();
-    let outer = COLLECTED.replace(Some(earlier));
-    let store = loss.backward();
-    let collected = COLLECTED.replace(outer).unwrap_or_default();
-    let mut store = store?;
-    for (variable, gradient) in collected {
-        let gradient = match store.get_id(variable) {
-            Some(other) => with_added(gradient, other)?,
-            None => gradient,
-        };
-        store.insert_id(variable, gradient);
-    }
-    Ok(store)
-}
-
-/// Keeps the gradient of a variable for the current [`backward`]; returns any other gradient.
-pub(crate) fn collected(of: &Tensor, gradient: Tensor) -> Result<Option<Tensor>> {
-    COLLECTED.with_borrow_mut(|collected| match collected {
-        Some(collected) if of.is_variable() => {
-            let sum = match collected.remove(&of.id()) {
-                Some(sum) => with_added(sum, &gradient)?,
-                None => gradient,
-            };
-            collected.insert(of.id(), sum);
-            Ok(None)
-        }
-        _ => Ok(Some(gradient)),
-    })
-}
-
-/// Adds another gradient to the first one, which nothing else reads.
-fn with_added(sum: Tensor, gradient: &Tensor) -> Result<Tensor> {
-    if !sum.device().is_cpu() {
-        return sum + gradient;
-    }
-    with_elements(gradient, |gradient| {
-        in_place::change(&sum, "sum of gradients", |sum| {
-            sum.par_chunks_mut(PART)
-                .zip(gradient.par_chunks(PART))
-                .for_each(|(sum, gradient)| add(sum, gradient));
-        })
-    })?;
-    Ok(sum)
-}
-
-/// Floats per thread and addition.
-const PART: usize = 1 << 15;
-
-vectorized! {
-    fn add(sum: &mut [f32], values: &[f32]) {
-        sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
-    }
 }
 
 impl FeatureMap {
@@ -429,6 +314,49 @@ impl FeatureMap {
         self.normalize(node, op, scale, shift, residual)
     }
 
+    /// [`FeatureMap::conv2d`], and [`FeatureMap::batch_norm_eval`] of its result, with the same
+    /// bits. Unless the weight, scale or shift need gradients, results of the convolution are
+    /// normalized while they are in the cache, and are not kept; gradients are equal up to rounding.
+    ///
+    /// # Errors
+    /// See [`crate::conv2d`] and [`crate::batch_norm_eval`].
+    pub fn conv2d_batch_norm_eval(
+        &self,
+        weight: &Tensor,
+        geometry: Conv2dGeometry,
+        norm: &FixedBatchNorm,
+        residual: Option<&Self>,
+        activation: Activation,
+    ) -> Result<Self> {
+        let fixed = [weight, norm.scale, norm.shift].iter().all(|tensor| !tensor.track_op());
+        let (Some(node), None, true) = (&self.node, self.packed, fixed) else {
+            let FixedBatchNorm { scale, shift, statistics } = *norm;
+            let x = self.conv2d(weight, geometry)?;
+            return x.batch_norm_eval(scale, shift, statistics, residual, activation);
+        };
+        let weight = weight.contiguous()?;
+        let residual = residual.map(Self::beside);
+        let values = residual.as_ref().map(|(values, _)| *values);
+        let op =
+            NormalizedConvolution::new(&self.values, &weight, geometry, norm, values, activation)?;
+        let values = op.forward(&self.values, &weight, values)?;
+        let gradients = Arc::new(Gradients::after(activation));
+        let op = ConvolvedAndNormalized {
+            op,
+            weight,
+            x: self.values.clone(),
+            y: values.clone(),
+            of_x: node.gradients_if_tracked(),
+            of_residual: residual.as_ref().and_then(|(_, node)| node.gradients_if_tracked()),
+            of_y: Arc::clone(&gradients),
+        };
+        let token = match &residual {
+            Some((_, residual)) => node.token.apply_op2(&residual.token, op)?,
+            None => node.token.apply_op1(op)?,
+        };
+        Ok(Self { values, node: Some(Node { token, gradients }), packed: None })
+    }
+
     /// The sizes of a residual, which must have the same precision.
     fn packed_residual(&self, residual: Option<&Self>) -> Result<Option<Sizes>> {
         match residual.map(|residual| residual.packed) {
@@ -450,8 +378,7 @@ impl FeatureMap {
         residual: Option<&Self>,
     ) -> Result<Self> {
         let affine = Tensor::stack(&[scale, shift], 0)?;
-        let of = |residual: &Self| residual.node.clone().expect("values on one device");
-        let residual = residual.map(|residual| (&residual.values, of(residual)));
+        let residual = residual.map(Self::beside);
         let values =
             op.forward(&self.values, &affine, residual.as_ref().map(|(values, _)| *values))?;
         let gradients = Arc::default();
@@ -597,6 +524,11 @@ impl FeatureMap {
             (Some(node), None) => self.leave(node, PairCosine::new(&self.values, center)?),
             (None, _) => crate::pair_cosine(&self.values, center),
         }
+    }
+
+    /// A value that is read together with another one on the CPU, and its position.
+    fn beside(&self) -> (&Tensor, Node) {
+        (&self.values, self.node.clone().expect("values on one device"))
     }
 
     fn leave(

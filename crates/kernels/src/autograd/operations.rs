@@ -9,7 +9,7 @@ use candle_core::{
 
 use super::{Gradients, collected};
 use crate::batch_norm::{BatchNorm, MixedBatchNorm};
-use crate::conv2d::{Convolution, MixedConvolution};
+use crate::conv2d::{Convolution, MixedConvolution, NormalizedConvolution};
 use crate::mixed::{self, Sizes};
 use crate::point_readout::{PointReadout, Wanted};
 use crate::pooling::Pooling;
@@ -219,6 +219,75 @@ impl CustomOp3 for Normalized {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let affine = self.backward(affine)?;
         Ok((passed_on(&self.of_x)?, affine, passed_on(&self.of_residual)?))
+    }
+}
+
+/// `(scalar, scalar of the residual) -> scalar`, for a convolution and a fixed batch norm
+pub(super) struct ConvolvedAndNormalized {
+    pub op: NormalizedConvolution,
+    pub weight: Tensor,
+    pub x: Tensor,
+    pub y: Tensor,
+    pub of_x: Option<Arc<Gradients>>,
+    pub of_residual: Option<Arc<Gradients>>,
+    pub of_y: Arc<Gradients>,
+}
+
+impl ConvolvedAndNormalized {
+    /// Passes on the gradients of x and of the residual.
+    fn backward(&self) -> Result<()> {
+        let gradient = self.of_y.take_before(&self.y, self.op.activation())?;
+        if let Some(of_residual) = &self.of_residual {
+            of_residual.push(gradient.clone());
+        }
+        if let Some(of_x) = &self.of_x {
+            of_x.merge(&self.x, |other, rectified| {
+                self.op.input_gradient(&gradient, &self.weight, other, rectified)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl CustomOp1 for ConvolvedAndNormalized {
+    fn name(&self) -> &'static str {
+        "convolved and normalized"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        scalar()
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor) -> Result<Option<Tensor>> {
+        self.backward()?;
+        passed_on(&self.of_x)
+    }
+}
+
+impl CustomOp2 for ConvolvedAndNormalized {
+    fn name(&self) -> &'static str {
+        "convolved and normalized"
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        scalar()
+    }
+
+    fn bwd(
+        &self,
+        _: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        self.backward()?;
+        Ok((passed_on(&self.of_x)?, passed_on(&self.of_residual)?))
     }
 }
 

@@ -1,8 +1,8 @@
 use super::{FeatureMap, Precision};
 use crate::testing::values;
 use crate::{
-    Activation, Conv2dGeometry, FixedStatistics, area_pool, average_pool, batch_norm_eval,
-    batch_norm_train, conv2d, pair_cosine, point_readout,
+    Activation, Conv2dGeometry, FixedBatchNorm, FixedStatistics, area_pool, average_pool,
+    batch_norm_eval, batch_norm_train, conv2d, pair_cosine, point_readout,
 };
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor, Var};
@@ -136,6 +136,106 @@ fn gradients_are_those_of_the_graph() {
         check_close(&traced, &plain, &images);
         network.variables.iter().for_each(|variable| check_close(&traced, &plain, variable));
     }
+}
+
+/// Layers of a trained network: a stem, a block around which its input passes, one with a stride and
+/// a shortcut, and an ELU; `layer` convolves, normalizes and activates.
+fn frozen<V>(
+    images: &V,
+    parameters: &[Vec<Tensor>],
+    layer: impl Fn(&V, &[Tensor], usize, Option<&V>, Activation) -> Result<V>,
+    tensor: impl Fn(&V) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let [stem, first, second, third, fourth, shortcut, last] =
+        std::array::from_fn(|index| parameters[index].as_slice());
+    let x = layer(images, stem, 1, None, Activation::Relu)?;
+    let inner = layer(&x, first, 1, None, Activation::Relu)?;
+    let y = layer(&inner, second, 1, Some(&x), Activation::Relu)?;
+    let around = layer(&y, shortcut, 2, None, Activation::Identity)?;
+    let inner = layer(&y, third, 2, None, Activation::Relu)?;
+    let z = layer(&inner, fourth, 1, Some(&around), Activation::Relu)?;
+    let end = layer(&z, last, 1, Some(&z), Activation::Elu)?;
+    let read_twice = (tensor(&y)?.powf(3.0)?.mean_all()? + tensor(&y)?.mean_all()?)?;
+    read_twice + (tensor(&end)?.sqr()?.sum_all()? + tensor(&x)?.mean_all()?)?
+}
+
+/// Weights, scales, shifts, means and variances of [`frozen`].
+fn frozen_parameters() -> Vec<Vec<Tensor>> {
+    let weights: [[usize; 4]; 7] = [
+        [16, 3, 5, 5],
+        [16, 16, 3, 3],
+        [16, 16, 3, 3],
+        [20, 16, 3, 3],
+        [20, 20, 3, 3],
+        [20, 16, 1, 1],
+        [20, 20, 3, 3],
+    ];
+    let parameters = weights.iter().zip((100..).step_by(10)).map(|(shape, seed)| {
+        let of = |shape: &[usize], seed| var(shape, seed).as_tensor().detach();
+        let channels = |seed| of(&shape[..1], seed);
+        let variance = (channels(seed + 4).sqr().unwrap() + 0.5).unwrap();
+        vec![of(shape, seed), channels(seed + 1), channels(seed + 2), channels(seed + 3), variance]
+    });
+    parameters.collect()
+}
+
+fn frozen_layer(
+    x: &FeatureMap,
+    parameters: &[Tensor],
+    stride: usize,
+    residual: Option<&FeatureMap>,
+    activation: Activation,
+) -> Result<FeatureMap> {
+    let [weight, scale, shift, mean, variance] = std::array::from_fn(|index| &parameters[index]);
+    let geometry = Network::geometry(stride, weight.dims()[2] / 2);
+    let statistics = FixedStatistics { mean, variance, eps: 1e-5 };
+    let norm = FixedBatchNorm { scale, shift, statistics };
+    x.conv2d_batch_norm_eval(weight, geometry, &norm, residual, activation)
+}
+
+#[test]
+fn normalizing_at_once_is_convolving_and_normalizing() {
+    for trained in [false, true] {
+        let mut parameters = frozen_parameters();
+        if trained {
+            // A weight that needs a gradient is not normalized at once.
+            parameters[2][0] = Var::from_tensor(&parameters[2][0]).unwrap().as_tensor().clone();
+        }
+        let images = var(&[4, 3, 9, 10], 1);
+        let at_once = FeatureMap::new(&images)
+            .and_then(|images| frozen(&images, &parameters, frozen_layer, FeatureMap::tensor))
+            .unwrap();
+        let one_by_one =
+            |x: &Tensor, parameters: &[Tensor], stride, residual: Option<&Tensor>, activation| {
+                let [weight, scale, shift, mean, variance] =
+                    std::array::from_fn(|index| &parameters[index]);
+                let x = conv2d(x, weight, Network::geometry(stride, weight.dims()[2] / 2))?;
+                let statistics = FixedStatistics { mean, variance, eps: 1e-5 };
+                batch_norm_eval(&x, scale, shift, statistics, residual, activation)
+            };
+        let expected =
+            frozen(images.as_tensor(), &parameters, one_by_one, |x| Ok(x.clone())).unwrap();
+        assert_eq!(flat(&at_once), flat(&expected));
+        let (at_once, expected) = (at_once.backward().unwrap(), expected.backward().unwrap());
+        check_close(&at_once, &expected, &images);
+        if trained {
+            check_close(&at_once, &expected, &parameters[2][0]);
+        }
+    }
+}
+
+#[test]
+fn normalizing_at_once_gives_the_same_bits_for_any_number_of_threads() {
+    crate::testing::same_for_any_threads(|| {
+        let images = var(&[20, 3, 9, 10], 1);
+        let loss = FeatureMap::new(&images)
+            .and_then(|images| {
+                frozen(&images, &frozen_parameters(), frozen_layer, FeatureMap::tensor)
+            })
+            .unwrap();
+        let gradients = loss.backward().unwrap();
+        vec![loss, gradients.get(&images).unwrap().clone()]
+    });
 }
 
 /// A weight that candle's own operations read, too, and one that is read twice.
@@ -275,6 +375,16 @@ fn refuses_what_the_operations_refuse() {
         x.batch_norm_train(&var(&[3], 1), &var(&[3], 1), Some(&other), Activation::Relu, 1e-5)
             .is_err()
     );
+    let parameters = frozen_parameters().swap_remove(0);
+    let frozen = |index: usize, shape: &[usize], residual: Option<&FeatureMap>| {
+        let mut parameters = parameters.clone();
+        parameters[index] = var(shape, 1).as_tensor().detach();
+        frozen_layer(&x, &parameters, 1, residual, Activation::Relu).unwrap_err().to_string()
+    };
+    assert!(frozen(0, &[16, 2, 5, 5], None).contains("weight"));
+    assert!(frozen(1, &[15], None).contains("scale"));
+    assert!(frozen(4, &[16, 1], None).contains("variance"));
+    assert!(frozen(2, &[16], Some(&other)).contains("residual"));
     assert!(x.average_pool(10, 1).unwrap_err().to_string().contains("kernel"));
     assert!(x.pair_cosine(&var(&[3], 1)).unwrap_err().to_string().contains("even number"));
     assert!(x.area_pool(0).unwrap_err().to_string().contains("factor"));

@@ -20,7 +20,7 @@ use crate::Error;
 use crate::arguments::{has_shape, image_sizes, stored_kind};
 use candle_core::{Result, Tensor};
 use cpu::apply;
-pub(crate) use cpu::{BatchNorm, add_values};
+pub(crate) use cpu::{BatchNorm, Lines, Merged, Normalization, add_values, before_activation};
 pub(crate) use mixed::MixedBatchNorm;
 
 const OP: &str = "batch_norm";
@@ -56,6 +56,24 @@ pub struct FixedStatistics<'a> {
     pub variance: &'a Tensor,
     /// Added to the variances.
     pub eps: f64,
+}
+
+/// A batch norm that is an affine map of each channel.
+#[derive(Clone, Copy, Debug)]
+pub struct FixedBatchNorm<'a> {
+    /// Standard deviation of each normalized channel, `[channels]`.
+    pub scale: &'a Tensor,
+    /// Mean of each normalized channel, `[channels]`.
+    pub shift: &'a Tensor,
+    /// What is subtracted and divided by.
+    pub statistics: FixedStatistics<'a>,
+}
+
+impl FixedBatchNorm<'_> {
+    /// All tensors of shape `[channels]`.
+    fn tensors(&self) -> [(&'static str, &Tensor); 4] {
+        self.statistics.with(self.scale, self.shift)
+    }
 }
 
 impl FixedStatistics<'_> {
@@ -120,13 +138,34 @@ fn check(
     images.extend(residual.map(|residual| ("residual", residual)));
     stored_kind(OP, &images, by_channel)?;
     let dims = image_sizes(OP, "x", x)?;
+    check_sizes(&dims, by_channel, residual)?;
+    Ok(dims)
+}
+
+/// Like [`check`] for a value of this shape that does not exist yet.
+fn check_operands(
+    dims: &[usize; 4],
+    norm: &FixedBatchNorm,
+    residual: Option<&Tensor>,
+) -> std::result::Result<(), Error> {
+    check_eps(norm.statistics.eps)?;
+    let residual: Vec<_> = residual.map(|residual| ("residual", residual)).into_iter().collect();
+    stored_kind(OP, &residual, &norm.tensors())?;
+    check_sizes(dims, &norm.tensors(), residual.first().map(|(_, residual)| *residual))
+}
+
+fn check_sizes(
+    dims: &[usize; 4],
+    by_channel: &[(&'static str, &Tensor)],
+    residual: Option<&Tensor>,
+) -> std::result::Result<(), Error> {
     for (argument, tensor) in by_channel {
         has_shape(OP, argument, tensor, &[dims[1]])?;
     }
-    if let Some(residual) = residual {
-        has_shape(OP, "residual", residual, &dims)?;
+    match residual {
+        Some(residual) => has_shape(OP, "residual", residual, dims),
+        None => Ok(()),
     }
-    Ok(dims)
 }
 
 fn check_eps(eps: f64) -> std::result::Result<(), Error> {

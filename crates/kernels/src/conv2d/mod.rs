@@ -3,7 +3,7 @@
 
 use candle_core::{Result, Tensor};
 
-pub(crate) use cpu::{Convolution, MixedConvolution};
+pub(crate) use cpu::{Convolution, Finish, MixedConvolution, NormalizedConvolution};
 
 #[allow(clippy::too_many_arguments, reason = "inner loops take their operands separately")]
 mod cpu;

@@ -30,6 +30,7 @@ fn wider_vectors_give_the_same_bits() {
 /// Tries every operation of a vector, one after the other.
 struct Tried<'a> {
     from: &'a [f32],
+    tall: &'a [f32],
     found: &'a std::cell::RefCell<Vec<f32>>,
 }
 
@@ -65,6 +66,9 @@ unsafe fn tried<V: Vector>(t: &Tried) {
         found.push(V::load_first(from, 6).sum());
         V::transpose(from, 8, lanes.as_mut_ptr(), 8);
         found.extend(lanes);
+        let mut columns = [0.0f32; 8 * 17];
+        V::transpose_tall(t.tall.as_ptr(), 9, columns.as_mut_ptr(), 17);
+        found.extend(columns);
     }
 }
 
@@ -85,11 +89,13 @@ fn every_level_does_what_a_vector_is_said_to_do() {
     expected.extend((0..8).map(|i| if i < 3 { from[i] } else { 7.0 }));
     expected.push(from[..6].iter().sum());
     expected.extend((0..64).map(|i| from[i % 8 * 8 + i / 8]));
+    let tall: Vec<f32> = (0..16 * 9).map(|i| i as f32).collect();
+    expected.extend((0..8 * 17).map(|i| if i % 17 < 16 { tall[i % 17 * 9 + i / 17] } else { 0.0 }));
     for isa in Isa::available() {
         let found = std::cell::RefCell::new(Vec::new());
         let kernel: unsafe fn(&Tried) = instance!(isa, tried);
-        // SAFETY: the level was detected, and `from` has 64 floats.
-        unsafe { kernel(&Tried { from: &from, found: &found }) };
+        // SAFETY: the level was detected, `from` has 64 floats, and `tall` 16 rows of 9.
+        unsafe { kernel(&Tried { from: &from, tall: &tall, found: &found }) };
         assert_eq!(found.into_inner(), expected, "{isa:?}");
     }
 }

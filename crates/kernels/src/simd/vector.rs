@@ -25,6 +25,15 @@ pub(crate) trait Vector: Copy {
     unsafe fn sum(self) -> f32;
     /// Transposes eight rows of eight floats, `from_stride` apart, to rows `to_stride` apart.
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize);
+    /// Transposes sixteen rows of eight floats.
+    #[inline(always)]
+    unsafe fn transpose_tall(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+        // SAFETY: the caller guarantees the pointers.
+        unsafe {
+            Self::transpose(from, from_stride, to, to_stride);
+            Self::transpose(from.add(8 * from_stride), from_stride, to.add(8), to_stride);
+        }
+    }
     /// Prefetches the cache line at `at`, which need not be valid, into the L2 cache. Does nothing
     /// if there is no instruction for it.
     #[inline(always)]

@@ -90,6 +90,42 @@ impl Vector for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn transpose_tall(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+        // SAFETY: the caller guarantees the instructions and the pointers.
+        unsafe {
+            // Each vector holds two rows that are four apart, so that after the transposition of
+            // four vectors the quarters of a column are in order.
+            let half = |row: usize| _mm256_loadu_ps(from.add(row * from_stride));
+            let rows = |row: usize| {
+                let (above, below) = (_mm512_castps256_ps512(half(row)), half(row + 4));
+                _mm512_insertf32x8(above, below, 1)
+            };
+            let pair = |row: usize| {
+                let (a, b) = (rows(row), rows(row + 1));
+                (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b))
+            };
+            let eight = |row: usize| {
+                let ((al, ah), (bl, bh)) = (pair(row), pair(row + 2));
+                [
+                    _mm512_shuffle_ps(al, bl, 0x44),
+                    _mm512_shuffle_ps(al, bl, 0xee),
+                    _mm512_shuffle_ps(ah, bh, 0x44),
+                    _mm512_shuffle_ps(ah, bh, 0xee),
+                ]
+            };
+            let (upper, lower) = (eight(0), eight(8));
+            for i in 0..4 {
+                let (left, right) = (
+                    _mm512_shuffle_f32x4(upper[i], lower[i], 0x88),
+                    _mm512_shuffle_f32x4(upper[i], lower[i], 0xdd),
+                );
+                _mm512_storeu_ps(to.add(i * to_stride), left);
+                _mm512_storeu_ps(to.add((i + 4) * to_stride), right);
+            }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn ask_for(at: *const f32) {
         // SAFETY: every processor of the architecture has the instruction, which reads nothing.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }

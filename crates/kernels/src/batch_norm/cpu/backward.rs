@@ -164,26 +164,13 @@ impl Source<'_> {
             Staged::Residual => &mut *into_residual,
         };
         for ((_, plane), stage) in planes().zip(stage) {
-            let target = &mut stage[part.clone()];
-            let [first, others @ ..] = self.gradients else {
-                unreachable!("a backward pass has a gradient")
-            };
-            before_activation(
-                target,
+            let gradients = self.gradients.iter().map(|gradient| &gradient[plane.clone()]);
+            sum_before_activation(
+                &mut stage[part.clone()],
                 &self.y[plane.clone()],
-                &first[plane.clone()],
+                gradients,
                 self.op.activation,
             );
-            // SAFETY: every element was just written.
-            let target = unsafe { assume_written_mut(target) };
-            for gradient in others {
-                add_before_activation(
-                    target,
-                    &self.y[plane.clone()],
-                    &gradient[plane.clone()],
-                    self.op.activation,
-                );
-            }
         }
         // The staged gradient, or what it is computed from.
         fn before<'b>(
@@ -256,6 +243,22 @@ enum Staged {
     Nowhere,
     Input,
     Residual,
+}
+
+/// Writes the sum of the gradients before the activation; there is at least one.
+pub(super) fn sum_before_activation<'a>(
+    target: &mut [Uninit],
+    y: &[f32],
+    mut gradients: impl Iterator<Item = &'a [f32]>,
+    activation: Activation,
+) {
+    let first = gradients.next().expect("a backward pass has a gradient");
+    before_activation(target, y, first, activation);
+    // SAFETY: every element was just written.
+    let target = unsafe { assume_written_mut(target) };
+    for gradient in gradients {
+        add_before_activation(target, y, gradient, activation);
+    }
 }
 
 vectorized! {

@@ -70,15 +70,28 @@ fn fill_groups(
 
 /// The affine map of a channel before the activation.
 #[derive(Clone, Copy)]
-struct Line {
-    mean: f32,
-    factor: f32,
-    shift: f32,
+pub(super) struct Line {
+    pub mean: f32,
+    pub factor: f32,
+    pub shift: f32,
 }
 
 vectorized! {
     fn normalize(y: &mut [Uninit], x: &[f32], residual: Option<&[f32]>, line: Line, activation: Activation) {
         with_activation!(activation, |active| fill(y, x, residual, line, active))
+    }
+}
+
+vectorized! {
+    /// Like [`normalize`], of values that are replaced.
+    pub(super) fn normalize_in_place(values: &mut [f32], residual: Option<&[f32]>, line: Line, activation: Activation) {
+        let Line { mean, factor, shift } = line;
+        with_activation!(activation, |active| match residual {
+            Some(residual) => {
+                values.iter_mut().zip(residual).for_each(|(z, r)| *z = active((*z - mean) * factor + shift + r));
+            }
+            None => values.iter_mut().for_each(|z| *z = active((*z - mean) * factor + shift)),
+        })
     }
 }
 

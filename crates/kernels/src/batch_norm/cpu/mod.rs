@@ -1,8 +1,10 @@
 //! The candle operation, forward and backward, for batch statistics and for given ones.
 
 mod backward;
+mod finish;
 mod forward;
 
+pub(crate) use finish::{Lines, Merged, Normalization, before_activation};
 pub(crate) use forward::add_values;
 
 use super::{Activation, BatchStatistics, FixedStatistics, OP, check};

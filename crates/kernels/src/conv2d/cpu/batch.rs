@@ -3,11 +3,12 @@
 use rayon::prelude::*;
 
 use super::correlation::{Correlation, Phase};
+use super::finish::Finished;
 use super::pack::{Block, Packed, WeightOrder, blocks};
 use super::scratch::{Scratch, aligned, with_scratch};
 use super::{pixels, rows};
-use crate::simd::Isa;
-use crate::uninit::{Place, Uninit, written};
+use crate::simd::{Isa, vectorized};
+use crate::uninit::{Place, Uninit, assume_written_mut, written};
 
 /// Approximate floats of padded images that a thread works on at a time, half of an L2 cache:
 /// weights that do not fit into the cache are read once for all of these images.
@@ -28,6 +29,7 @@ struct Batch<'a> {
     lanes: Lanes,
     blocks: Vec<Block>,
     packed: Packed,
+    finish: Finished<'a>,
 }
 
 /// The choice with fewer cycles.
@@ -51,8 +53,9 @@ pub(super) fn correlate(
     source: &[f32],
     weight: &[f32],
     order: WeightOrder,
+    finish: Finished,
 ) -> Vec<f32> {
-    correlate_in(isa, choose(isa, c), c, groups, source, weight, order)
+    correlate_in(isa, choose(isa, c), c, groups, source, weight, order, finish)
 }
 
 pub(super) fn correlate_in(
@@ -63,6 +66,7 @@ pub(super) fn correlate_in(
     source: &[f32],
     weight: &[f32],
     order: WeightOrder,
+    finish: Finished,
 ) -> Vec<f32> {
     let widths = match lanes {
         Lanes::Rows => rows::widths(isa),
@@ -73,7 +77,7 @@ pub(super) fn correlate_in(
     let source_image = groups * c.in_channels * c.padded.height * c.padded.width;
     let target_image = groups * c.out_channels * c.plane();
     let batch = source.len() / source_image;
-    let run = Batch { isa, c, groups, lanes, blocks, packed };
+    let run = Batch { isa, c, groups, lanes, blocks, packed, finish };
     // SAFETY: the tasks cover all images and their channels, and write every phase of each.
     let (target, ()) =
         unsafe { written(batch * target_image, |target| run.all_images(source, batch, target)) };
@@ -93,13 +97,17 @@ impl Batch<'_> {
             let tasks = target
                 .par_chunks_mut(together * target_image)
                 .zip(source.par_chunks(together * source_image));
-            tasks.for_each(|(target, source)| {
-                with_scratch(|scratch| self.images(source, 0, 1, target, scratch))
+            tasks.enumerate().for_each(|(task, (target, source))| {
+                let first = task * together;
+                with_scratch(|scratch| self.images(first, source, 0, 1, target, scratch))
             });
         } else {
             target.par_chunks_mut(target_image / parts).enumerate().for_each(|(task, target)| {
-                let source = &source[task / parts * source_image..][..source_image];
-                with_scratch(|scratch| self.images(source, task % parts, parts, target, scratch));
+                let image = task / parts;
+                let source = &source[image * source_image..][..source_image];
+                with_scratch(|scratch| {
+                    self.images(image, source, task % parts, parts, target, scratch)
+                });
             });
         }
     }
@@ -113,9 +121,11 @@ impl Batch<'_> {
         (1..=wanted.max(1)).rev().find(|parts| *parts == 1 || divides(parts)).unwrap_or(1)
     }
 
-    /// Computes part `part` of `parts` of the channels of some images.
+    /// Computes part `part` of `parts` of the channels of some images, the first of which is
+    /// `first_image`.
     fn images(
         &self,
+        first_image: usize,
         source: &[f32],
         part: usize,
         parts: usize,
@@ -170,6 +180,7 @@ impl Batch<'_> {
                     &mut targets,
                     &mut scratch.sums,
                 );
+                self.finish(first_image, group * c.out_channels + blocks[0].first, &mut targets);
                 continue;
             }
             // The phases of a row of the result interleave and are written together.
@@ -211,6 +222,23 @@ impl Batch<'_> {
                     interleave(c, phases, planes, image, images, target);
                 }
             }
+            self.finish(first_image, group * c.out_channels + blocks[0].first, &mut targets);
+        }
+    }
+
+    /// Finishes complete planes of some images, of the channels from `first_channel` on.
+    fn finish(&self, first_image: usize, first_channel: usize, targets: &mut [&mut [Uninit]]) {
+        let Some(finish) = self.finish else { return };
+        let plane = self.c.plane();
+        let channels = self.groups * self.c.out_channels;
+        for (image, target) in targets.iter_mut().enumerate() {
+            for (channel, target) in target.chunks_exact_mut(plane).enumerate() {
+                let channel = first_channel + channel;
+                let start = ((first_image + image) * channels + channel) * plane;
+                // SAFETY: all phases of these channels have been written.
+                let values = unsafe { assume_written_mut(target) };
+                finish.finish(channel, start..start + plane, values);
+            }
         }
     }
 
@@ -236,6 +264,14 @@ impl Batch<'_> {
             Lanes::Pixels => {
                 pixels::correlate(self.isa, self.c, phase, sources, blocks, weights, targets, sums)
             }
+        }
+    }
+}
+
+vectorized! {
+    fn alternate(to: &mut [Uninit], even: &[f32], odd: &[f32]) {
+        for (to, (even, odd)) in to.chunks_exact_mut(2).zip(even.iter().zip(odd)) {
+            (to[0], to[1]) = (Place::of(*even), Place::of(*odd));
         }
     }
 }
@@ -268,10 +304,7 @@ fn interleave(
                 &sources[phase][(channel * rows + row) * columns..][..columns]
             };
             if c.step == 2 && c.width.is_multiple_of(2) {
-                let (even, odd) = (run(0), run(1));
-                for (to, (even, odd)) in to.chunks_exact_mut(2).zip(even.iter().zip(odd)) {
-                    (to[0], to[1]) = (Place::of(*even), Place::of(*odd));
-                }
+                alternate(to, run(0), run(1));
             } else {
                 for (phase, first) in phases.iter().map(|phase| phase.first_column).enumerate() {
                     to[first..]

@@ -10,7 +10,9 @@
 
 mod batch;
 mod correlation;
+mod finish;
 mod mixed;
+mod normalized;
 mod pack;
 mod padded_image;
 mod pixels;
@@ -28,7 +30,10 @@ use super::problem::{OP, Problem};
 use crate::arguments::{contiguous, stored_kind};
 use crate::simd::Isa;
 use correlation::Correlation;
+pub(crate) use finish::Finish;
+use finish::Finished;
 pub(crate) use mixed::MixedConvolution;
+pub(crate) use normalized::NormalizedConvolution;
 use pack::WeightOrder;
 use winograd::Plan;
 
@@ -70,7 +75,7 @@ impl CustomOp2 for Convolution {
         weight: &CpuStorage,
         wl: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let y = forward(Isa::active(), &self.0, contiguous(x, xl)?, contiguous(weight, wl)?);
+        let y = forward(Isa::active(), &self.0, contiguous(x, xl)?, contiguous(weight, wl)?, None);
         Ok((CpuStorage::F32(y), Shape::from(&self.0.output_dims())))
     }
 
@@ -103,8 +108,13 @@ impl CustomOp2 for InputGradient {
         weight: &CpuStorage,
         wl: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let dx =
-            input_gradient(Isa::active(), &self.0, contiguous(dy, dyl)?, contiguous(weight, wl)?);
+        let dx = input_gradient(
+            Isa::active(),
+            &self.0,
+            contiguous(dy, dyl)?,
+            contiguous(weight, wl)?,
+            None,
+        );
         Ok((CpuStorage::F32(dx), Shape::from(&self.0.input_dims())))
     }
 }
@@ -129,20 +139,20 @@ impl CustomOp2 for WeightGradient {
     }
 }
 
-fn forward(isa: Isa, p: &Problem, x: &[f32], weight: &[f32]) -> Vec<f32> {
+fn forward(isa: Isa, p: &Problem, x: &[f32], weight: &[f32], finish: Finished) -> Vec<f32> {
     if let Some(plan) = Plan::forward(p).filter(Plan::pays) {
-        return winograd::correlate(isa, &plan, x, weight, forward_order(p), false);
+        return winograd::correlate(isa, &plan, x, weight, forward_order(p), false, finish);
     }
-    batch::correlate(isa, &Correlation::forward(p), p.groups, x, weight, forward_order(p))
+    batch::correlate(isa, &Correlation::forward(p), p.groups, x, weight, forward_order(p), finish)
 }
 
 fn forward_order(p: &Problem) -> WeightOrder {
     WeightOrder { out_step: p.group_in() * p.taps(), in_step: p.taps() }
 }
 
-fn input_gradient(isa: Isa, p: &Problem, dy: &[f32], weight: &[f32]) -> Vec<f32> {
+fn input_gradient(isa: Isa, p: &Problem, dy: &[f32], weight: &[f32], finish: Finished) -> Vec<f32> {
     if let Some(plan) = Plan::input_gradient(p).filter(Plan::pays) {
-        return winograd::correlate(isa, &plan, dy, weight, input_gradient_order(p), true);
+        return winograd::correlate(isa, &plan, dy, weight, input_gradient_order(p), true, finish);
     }
     batch::correlate(
         isa,
@@ -151,6 +161,7 @@ fn input_gradient(isa: Isa, p: &Problem, dy: &[f32], weight: &[f32]) -> Vec<f32>
         dy,
         weight,
         input_gradient_order(p),
+        finish,
     )
 }
 

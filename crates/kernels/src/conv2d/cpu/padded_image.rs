@@ -50,6 +50,20 @@ impl PaddedImage {
         planes * self.plane() + self.stride * self.row() + SLACK
     }
 
+    /// The columns of the padded image that equal `phase` modulo the stride. Divisions take longer
+    /// than copying a short row, so this is found once for all rows.
+    fn run_of(&self, phase: usize) -> Run {
+        let left = self.left.saturating_sub(phase).div_ceil(self.stride).min(self.run);
+        let first = (left * self.stride + phase).saturating_sub(self.left);
+        let columns = self
+            .width
+            .div_ceil(self.every)
+            .saturating_sub(first)
+            .div_ceil(self.stride)
+            .min(self.run - left);
+        Run { left, first: first * self.every, columns }
+    }
+
     /// Writes consecutive planes of an image to a buffer of at least [`PaddedImage::buffer`]
     /// floats.
     pub(super) fn fill(&self, isa: Isa, image: &[f32], buffer: &mut [f32]) {
@@ -57,20 +71,35 @@ impl PaddedImage {
         let (buffer, slack) = buffer.split_at_mut(planes * self.plane());
         slack.fill(0.0);
         let kernel: unsafe fn(&Fill) = instance!(isa, filled);
+        let runs: Vec<Run> = (0..self.stride).map(|phase| self.run_of(phase)).collect();
         for (plane, buffer) in
             image.chunks_exact(self.height * self.width).zip(buffer.chunks_exact_mut(self.plane()))
         {
-            let arguments =
-                Fill { padded: self, plane, buffer: Cell::from_mut(buffer).as_slice_of_cells() };
+            let arguments = Fill {
+                padded: self,
+                runs: &runs,
+                plane,
+                buffer: Cell::from_mut(buffer).as_slice_of_cells(),
+            };
             // SAFETY: the kernel requires only its instruction set, which was detected.
             unsafe { kernel(&arguments) };
         }
     }
 }
 
+/// A run within each row of the padded image: column `left + i` is column `first + i * step` of the
+/// image, for `columns` of them, and all others are zero.
+#[derive(Clone, Copy)]
+struct Run {
+    left: usize,
+    first: usize,
+    columns: usize,
+}
+
 /// One plane and its destination.
 struct Fill<'a> {
     padded: &'a PaddedImage,
+    runs: &'a [Run],
     plane: &'a [f32],
     buffer: &'a [Cell<f32>],
 }
@@ -80,34 +109,25 @@ struct Fill<'a> {
 /// The processor must have the instruction set.
 #[inline(always)]
 unsafe fn filled<V: Vector>(arguments: &Fill) {
-    let Fill { padded: f, plane, buffer } = *arguments;
+    let Fill { padded: f, runs, plane, buffer } = *arguments;
     let zero = |cells: &[Cell<f32>]| cells.iter().for_each(|cell| cell.set(0.0));
     let (above, rest) = buffer.split_at(f.top.min(f.rows) * f.row());
     let rows = f.height.div_ceil(f.every).min(f.rows.saturating_sub(f.top));
     let (inner, below) = rest.split_at(rows * f.row());
     zero(above);
     zero(below);
+    let step = f.stride * f.every;
     for (row, buffer) in
         plane.chunks_exact(f.width).step_by(f.every).zip(inner.chunks_exact(f.row()))
     {
-        for (phase, run) in buffer.chunks_exact(f.run).enumerate() {
-            // Column `left + i` of the padded image is column `i * every` of the image; this run
-            // has those equal to `phase` modulo the stride.
-            let left = f.left.saturating_sub(phase).div_ceil(f.stride).min(run.len());
-            let first = (left * f.stride + phase).saturating_sub(f.left);
-            let columns = f
-                .width
-                .div_ceil(f.every)
-                .saturating_sub(first)
-                .div_ceil(f.stride)
-                .min(run.len() - left);
-            let (before, rest) = run.split_at(left);
-            let (inner, after) = rest.split_at(columns);
+        for (run, buffer) in runs.iter().zip(buffer.chunks_exact(f.run)) {
+            let (before, rest) = buffer.split_at(run.left);
+            let (inner, after) = rest.split_at(run.columns);
             zero(before);
             zero(after);
-            if columns > 0 {
+            if run.columns > 0 {
                 // SAFETY: the caller guarantees the instruction set.
-                unsafe { copied::<V>(&row[first * f.every..], f.stride * f.every, inner) };
+                unsafe { copied::<V>(&row[run.first..], step, inner) };
             }
         }
     }

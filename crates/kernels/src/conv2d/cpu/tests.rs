@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use candle_core::{Device, Result, Tensor, Var};
 use proptest::prelude::*;
 use rand::SeedableRng;
@@ -6,6 +8,7 @@ use rand_distr::{Distribution, StandardNormal};
 
 use super::batch::{Lanes, correlate_in};
 use super::correlation::Correlation;
+use super::finish::{Finish, Finished};
 use super::weight_gradient::weight_gradient;
 use super::winograd::{self, Plan, Share};
 use super::{forward_order, input_gradient_order};
@@ -71,6 +74,40 @@ fn of_tiles(
     [expected.clone(), largest]
 }
 
+/// Changes a value depending on its place, such that a second change or a wrong place would show.
+struct Marked {
+    plane: usize,
+    channels: usize,
+}
+
+impl Finish for Marked {
+    fn finish(&self, channel: usize, place: Range<usize>, values: &mut [f32]) {
+        assert_eq!(place.len(), values.len());
+        for (index, value) in place.zip(values) {
+            assert_eq!(index / self.plane % self.channels, channel, "of value {index}");
+            *value = 3.0 * *value + (index % 1000) as f32;
+        }
+    }
+}
+
+/// Checks that a computation without a last step gives what is finished with one.
+#[track_caller]
+fn check_finished(
+    what: &str,
+    [_, channels, height, width]: [usize; 4],
+    compute: impl Fn(Finished) -> Vec<f32>,
+) -> Vec<f32> {
+    let plain = compute(None);
+    let marked = Marked { plane: height * width, channels };
+    let mut expected = plain.clone();
+    for (index, value) in expected.chunks_exact_mut(marked.plane).enumerate() {
+        let start = index * marked.plane;
+        marked.finish(index % channels, start..start + marked.plane, value);
+    }
+    assert_eq!(compute(Some(&marked)), expected, "{what}, finished");
+    plain
+}
+
 /// Checks all algorithms on every instruction set of this processor, and the public function.
 #[track_caller]
 fn check_shape(
@@ -107,17 +144,15 @@ fn check_shape(
         let (Some(forward), Some(backward)) = (forward, backward) else { break };
         for share in [Share::Tiles, Share::Channels] {
             let what = format!("{what} {isa:?} {share:?}");
-            let y = winograd::correlate_in(isa, share, &forward, &x, &w, forward_order(&p), false);
+            let y = check_finished(&what, p.output_dims(), |finish| {
+                let order = forward_order(&p);
+                winograd::correlate_in(isa, share, &forward, &x, &w, order, false, finish)
+            });
             check_close(&format!("y of {what}"), &y, &of_tiles[0]);
-            let dx = winograd::correlate_in(
-                isa,
-                share,
-                &backward,
-                &dy,
-                &w,
-                input_gradient_order(&p),
-                true,
-            );
+            let dx = check_finished(&what, p.input_dims(), |finish| {
+                let order = input_gradient_order(&p);
+                winograd::correlate_in(isa, share, &backward, &dy, &w, order, true, finish)
+            });
             check_close(&format!("dx of {what}"), &dx, &of_tiles[1]);
         }
         check_close(
@@ -129,25 +164,15 @@ fn check_shape(
     for isa in Isa::available() {
         for lanes in [Lanes::Rows, Lanes::Pixels] {
             let what = format!("{what} {isa:?} {lanes:?}");
-            let y = correlate_in(
-                isa,
-                lanes,
-                &Correlation::forward(&p),
-                p.groups,
-                &x,
-                &w,
-                forward_order(&p),
-            );
+            let y = check_finished(&what, p.output_dims(), |finish| {
+                let (c, order) = (Correlation::forward(&p), forward_order(&p));
+                correlate_in(isa, lanes, &c, p.groups, &x, &w, order, finish)
+            });
             check_close(&format!("y of {what}"), &y, &expected[0]);
-            let dx = correlate_in(
-                isa,
-                lanes,
-                &Correlation::input_gradient(&p),
-                p.groups,
-                &dy,
-                &w,
-                input_gradient_order(&p),
-            );
+            let dx = check_finished(&what, p.input_dims(), |finish| {
+                let (c, order) = (Correlation::input_gradient(&p), input_gradient_order(&p));
+                correlate_in(isa, lanes, &c, p.groups, &dy, &w, order, finish)
+            });
             check_close(&format!("dx of {what}"), &dx, &expected[1]);
         }
         check_close(

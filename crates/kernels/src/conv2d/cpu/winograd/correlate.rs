@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::super::finish::Finished;
 use super::super::pack::WeightOrder;
 use super::super::scratch::{Scratch, aligned, with_scratch, with_shared};
 use super::product::{self, Operands};
@@ -11,7 +12,7 @@ use super::transforms::{self, Kind};
 use super::{Block, CHUNK, Evaluations, PATCH, POINTS, Plan, TAPS, TILE};
 use crate::simd::Isa;
 use crate::transpose::transpose;
-use crate::uninit::{Uninit, written};
+use crate::uninit::{Uninit, assume_written_mut, written};
 
 /// Floats of all evaluated kernels beyond which tasks divide kernels instead of tiles.
 const KERNEL_FLOATS: usize = 3 << 20;
@@ -37,10 +38,11 @@ pub(in super::super) fn correlate(
     weight: &[f32],
     order: WeightOrder,
     turned: bool,
+    finish: Finished,
 ) -> Vec<f32> {
     let kernels = POINTS * plan.in_chunks() * CHUNK * plan.out_channels.next_multiple_of(CHUNK);
     let share = if kernels <= KERNEL_FLOATS { Share::Tiles } else { Share::Channels };
-    correlate_in(isa, share, plan, source, weight, order, turned)
+    correlate_in(isa, share, plan, source, weight, order, turned, finish)
 }
 
 pub(in super::super) fn correlate_in(
@@ -51,8 +53,9 @@ pub(in super::super) fn correlate_in(
     weight: &[f32],
     order: WeightOrder,
     turned: bool,
+    finish: Finished,
 ) -> Vec<f32> {
-    let job = Job { isa, plan, source, kernels: Kernels { weight, order, turned } };
+    let job = Job { isa, plan, source, kernels: Kernels { weight, order, turned }, finish };
     // SAFETY: either way, the tasks cover all images and all output channels, and write every row
     // of tiles of them.
     let (target, ()) = unsafe {
@@ -75,6 +78,7 @@ struct Job<'a> {
     plan: &'a Plan,
     source: &'a [f32],
     kernels: Kernels<'a>,
+    finish: Finished<'a>,
 }
 
 /// Chunks of output channels that are computed together.
@@ -292,7 +296,7 @@ impl Job<'_> {
         let columns = plan.tiles_across() * TILE;
         let pixels = aligned(plane, TILE * columns * CHUNK);
         let mut tile = 0;
-        for target in targets {
+        for (image, target) in block.images.clone().zip(targets) {
             for row in block.rows.clone() {
                 let first = row * TILE;
                 let rows = TILE.min(plan.out_height - first);
@@ -311,28 +315,27 @@ impl Job<'_> {
                     let channels = CHUNK.min(plan.out_channels - chunk * CHUNK);
                     let target =
                         &mut target[index * CHUNK * plan.out_plane() + first * plan.out_width..];
-                    if columns == plan.out_width {
-                        transpose(
-                            self.isa,
-                            [rows * columns, channels],
-                            pixels,
-                            CHUNK,
-                            target,
-                            plan.out_plane(),
-                        );
-                        continue;
-                    }
-                    for row in 0..rows {
+                    // Rows without a margin are transposed together.
+                    let (parts, length) = match columns == plan.out_width {
+                        true => (1, rows * columns),
+                        false => (rows, plan.out_width),
+                    };
+                    for part in 0..parts {
                         let (from, to) =
-                            (&pixels[row * columns * CHUNK..], &mut target[row * plan.out_width..]);
-                        transpose(
-                            self.isa,
-                            [plan.out_width, channels],
-                            from,
-                            CHUNK,
-                            to,
-                            plan.out_plane(),
-                        );
+                            (&pixels[part * columns * CHUNK..], &mut target[part * length..]);
+                        transpose(self.isa, [length, channels], from, CHUNK, to, plan.out_plane());
+                    }
+                    let Some(finish) = self.finish else { continue };
+                    for (channel, target) in
+                        target.chunks_mut(plan.out_plane()).enumerate().take(channels)
+                    {
+                        let channel = chunk * CHUNK + channel;
+                        let start = (image * plan.out_channels + channel) * plan.out_plane()
+                            + first * plan.out_width;
+                        let count = rows * plan.out_width;
+                        // SAFETY: these rows were just written.
+                        let values = unsafe { assume_written_mut(&mut target[..count]) };
+                        finish.finish(channel, start..start + count, values);
                     }
                 }
                 tile += plan.tiles_across();
