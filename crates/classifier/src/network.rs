@@ -5,8 +5,8 @@ use crate::rng::Stream;
 use crate::{Error, NetConfig, Result, blur};
 use brainprior_images::LabeledImages;
 use brainprior_kernels::{
-    Activation, BatchStatistics, Conv2dGeometry, FeatureMap, FixedStatistics, Precision,
-    cross_entropy,
+    Activation, BatchStatistics, Conv2dGeometry, FeatureMap, FixedBatchNorm, FixedStatistics,
+    Precision, conv2d, cross_entropy,
 };
 use candle_core::{D, DType, Device, Tensor, Var};
 use rand::Rng;
@@ -131,6 +131,11 @@ impl ResNet {
     /// available on the CPU only.
     pub fn in_precision(&self, precision: Precision) -> Self {
         Self { precision, ..self.clone() }
+    }
+
+    /// Whether the logits of an image have the same bits in every batch: on the CPU in f32.
+    pub fn is_batch_invariant(&self) -> bool {
+        self.device().is_cpu() && self.precision == Precision::F32
     }
 
     /// Shape of the network.
@@ -333,7 +338,16 @@ impl ResNet {
         pooled = if pooled.dim(2)? == 1 { pooled.squeeze(2)? } else { pooled.mean(2)? };
         let (weight, bias) =
             (&self.tensors[self.architecture.head], &self.tensors[self.architecture.head + 1]);
-        Ok(pooled.matmul(&weight.t()?)?.broadcast_add(bias)?)
+        let logits = match pooled.device().is_cpu() {
+            // In a product of matrices, the order of a sum may depend on the number of images.
+            true => {
+                let (pooled, weight) = (pooled.unsqueeze(2)?, weight.unsqueeze(2)?);
+                let geometry = Conv2dGeometry::default();
+                conv2d(&pooled.unsqueeze(3)?, &weight.unsqueeze(3)?, geometry)?.flatten_from(1)?
+            }
+            false => pooled.matmul(&weight.t()?)?,
+        };
+        Ok(logits.broadcast_add(bias)?)
     }
 
     pub(crate) fn features(&self, images: &Tensor, pass: &mut Pass) -> Result<Vec<FeatureMap>> {
@@ -395,7 +409,7 @@ impl ResNet {
             padding: layer.padding,
             ..Conv2dGeometry::default()
         };
-        let x = x.conv2d(&self.tensors[layer.weight], geometry)?;
+        let weight = &self.tensors[layer.weight];
         let [scale, shift, mean, variance] =
             std::array::from_fn(|part| &self.tensors[layer.norm + part]);
         match pass {
@@ -406,9 +420,11 @@ impl ResNet {
                     variance: &variance.detach(),
                     eps: EPSILON,
                 };
-                Ok(x.batch_norm_eval(scale, shift, statistics, residual, activation)?)
+                let norm = FixedBatchNorm { scale, shift, statistics };
+                Ok(x.conv2d_batch_norm_eval(weight, geometry, &norm, residual, activation)?)
             }
             Pass::Training(statistics) => {
+                let x = x.conv2d(weight, geometry)?;
                 let (y, batch) = x.batch_norm_train(scale, shift, residual, activation, EPSILON)?;
                 statistics.push((layer.norm, batch));
                 Ok(y)

@@ -198,6 +198,10 @@ impl Classifier for Native<'_> {
         self.raised.calling(|_| Ok(()))?;
         self.network.logits(images).map_err(candle_core::Error::wrap)
     }
+
+    fn is_batch_invariant(&self) -> bool {
+        self.network.is_batch_invariant()
+    }
 }
 
 /// Evaluates a model without the interpreter lock: a [`Network`], or an object as in [`Functions`].

@@ -175,18 +175,23 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// Whether each final image is adversarial when evaluated on its own.
+    /// Whether each final image is adversarial when evaluated on its own, or in any batch if that
+    /// is the same.
     fn verify(&self, indices: &[usize], finals: &[Vec<f32>]) -> Result<Vec<bool>> {
         let labeled = self.labeled;
-        let one = |(index, pixels): (&usize, &Vec<f32>)| {
-            let rows = pass::logits(
-                self.model,
-                labeled.shape(),
-                pixels,
-                &labeled.numbers()[*index..=*index],
-            )?;
-            Ok(labeled.criterion(*index).is_met(&rows[0]))
+        let together = if self.model.is_batch_invariant() { self.settings.batch.max(1) } else { 1 };
+        let some = |(indices, finals): (&[usize], &[Vec<f32>])| {
+            let numbers: Vec<usize> =
+                indices.iter().map(|index| labeled.numbers()[*index]).collect();
+            let rows = pass::logits(self.model, labeled.shape(), &finals.concat(), &numbers)?;
+            let met = |(index, row): (&usize, &Vec<f32>)| labeled.criterion(*index).is_met(row);
+            Ok(indices.iter().zip(&rows).map(met).collect())
         };
-        indices.par_iter().zip(finals).map(one).collect()
+        let parts: Vec<Vec<bool>> = indices
+            .par_chunks(together)
+            .zip(finals.par_chunks(together))
+            .map(some)
+            .collect::<Result<_>>()?;
+        Ok(parts.concat())
     }
 }

@@ -24,6 +24,12 @@ pub trait Classifier: Sync {
     fn device(&self) -> Device {
         Device::Cpu
     }
+
+    /// Whether the logits of an image have the same bits in every batch. If so, final images are
+    /// verified together, which is faster; otherwise each on its own.
+    fn is_batch_invariant(&self) -> bool {
+        false
+    }
 }
 
 /// A candle module as a [`Classifier`]: a layer or network of `candle_nn`, any

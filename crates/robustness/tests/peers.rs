@@ -23,6 +23,10 @@ impl Classifier for Network {
     fn logits(&self, images: &Tensor) -> candle_core::Result<Tensor> {
         self.0.logits(images).map_err(candle_core::Error::wrap)
     }
+
+    fn is_batch_invariant(&self) -> bool {
+        self.0.is_batch_invariant()
+    }
 }
 
 fn golden(name: &str) -> PathBuf {

@@ -59,6 +59,10 @@ impl Classifier for Attackable {
     fn device(&self) -> Device {
         self.0.device().clone()
     }
+
+    fn is_batch_invariant(&self) -> bool {
+        self.0.is_batch_invariant()
+    }
 }
 
 /// The first `count` images of a set.
