@@ -12,6 +12,7 @@ mod extent;
 mod list;
 mod numbers;
 mod objects;
+mod own_link;
 mod packing;
 mod place;
 mod refusal;

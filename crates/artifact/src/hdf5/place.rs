@@ -31,7 +31,10 @@ impl Input {
         Ok(self.find(name)?.is_some_and(|dataset| dataset.attr("MATLAB_class").is_ok()))
     }
 
+    /// The dataset of this name, which may begin at the root, as h5py writes the names of virtual
+    /// sources.
     pub(super) fn find(&self, name: &str) -> Result<Option<Dataset>> {
+        let name = name.trim_start_matches('/');
         for (end, last) in
             name.match_indices('/').map(|(end, _)| (end, false)).chain([(name.len(), true)])
         {

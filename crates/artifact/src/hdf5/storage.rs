@@ -1,6 +1,7 @@
 //! Checks that the data of a dataset are present. For missing data, HDF5 returns fill values,
 //! usually zeros.
 
+use super::own_link::is_own;
 use super::sources::{beside_link, beside_raw, is_same};
 use super::virtual_map::{Part, parts};
 use super::{Input, refusal};
@@ -155,18 +156,19 @@ impl Input {
         Ok(())
     }
 
-    /// Checks that a source in the file of the virtual dataset is really in that file. If a link
-    /// leads from there into another file, HDF5 2.2.0 can crash when it reads the virtual dataset.
+    /// Checks that a source in the file of the virtual dataset is really in that file. If an
+    /// external link leads from there into another file, or back into this one, HDF5 2.2.0 can crash
+    /// when it reads the virtual dataset.
     fn check_own(&self, name: &str, source: &str, dataset: &Dataset) -> Result<()> {
-        let found = PathBuf::from(dataset.filename());
-        if is_same(&found, &self.path) {
+        if is_own(&self.file, source).map_err(|cause| self.refused(name, &cause))? {
             return Ok(());
         }
+        let found = PathBuf::from(dataset.filename());
         Err(self.mismatch(
             name,
             format!("its source {source} in this file"),
             format!(
-                "a link from there to {}, from which HDF5 cannot read virtual data safely",
+                "an external link from there to {}, from which HDF5 cannot read virtual data safely",
                 found.display()
             ),
             "name that file as the source of the virtual dataset, or write the data into this one",
@@ -221,17 +223,29 @@ mod tests {
         let file = hdf5::File::open_rw(&path).unwrap();
         file.link_external("other.h5", "/far", "block1").unwrap();
         file.link_soft("/block1", "soft").unwrap();
+        file.link_soft("/block0", "inside").unwrap();
+        file.create_group("group").unwrap();
+        file.link_hard("/block0", "group/hard").unwrap();
+        file.link_external("own.h5", "/block0", "back").unwrap();
+        file.link_external("own.h5", "/group", "through").unwrap();
         file.close().unwrap();
 
         let input = Input::open(&path).unwrap();
         let check = |source: &str| {
             input.check_own("responses", source, &input.find(source).unwrap().unwrap())
         };
-        check("block0").unwrap();
-        for source in ["block1", "soft"] {
+        for source in ["block0", "/block0", "inside", "group/hard"] {
+            check(source).unwrap();
+        }
+        for (source, file) in [
+            ("block1", "other.h5"),
+            ("soft", "other.h5"),
+            ("back", "own.h5"),
+            ("through/hard", "own.h5"),
+        ] {
             let error = check(source).unwrap_err().to_string();
             assert!(
-                ["responses", &format!("source {source} in this file"), "other.h5"]
+                ["responses", &format!("source {source} in this file"), file]
                     .iter()
                     .all(|part| error.contains(part)),
                 "{error}"
@@ -240,5 +254,26 @@ mod tests {
         let error = input.check_blocks("responses", "block%b").unwrap_err().to_string();
         assert!(error.contains("source block1"), "{error}");
         input.check_blocks("responses", "other%b").unwrap();
+    }
+
+    /// h5py 3.16 names the source that it is given as a dataset from the root.
+    #[test]
+    fn a_source_named_from_the_root_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scan.h5");
+        let file = hdf5::File::create(&path).unwrap();
+        file.create_group("raw").unwrap();
+        file.new_dataset_builder().with_data(&[1f32, 2.0]).create("raw/values").unwrap();
+        let two = hdf5::SimpleExtents::fixed([2]);
+        let builder = file.new_dataset_builder();
+        builder
+            .virtual_map(".", "/raw/values", two.clone(), .., two, ..)
+            .empty::<f32>()
+            .shape(2)
+            .create("responses")
+            .unwrap();
+        file.close().unwrap();
+        let dataset = Input::open(&path).unwrap().dataset("responses", &[Some(2)]).unwrap();
+        assert_eq!(dataset.read_raw::<f32>().unwrap(), [1.0, 2.0]);
     }
 }
