@@ -57,20 +57,19 @@ impl Finish for Normalization<'_> {
     }
 }
 
-/// Completes a gradient: adds another one, and passes it on only where the result of a ReLU is
-/// positive.
+/// Completes a gradient of the result of a ReLU: adds another one, and passes it on only where that
+/// result is positive.
 pub(crate) struct Merged<'a> {
     pub other: Option<&'a [f32]>,
-    pub rectified: Option<&'a [f32]>,
+    pub rectified: &'a [f32],
 }
 
 impl Finish for Merged<'_> {
     fn finish(&self, _: usize, place: Range<usize>, values: &mut [f32]) {
-        match (self.other, self.rectified) {
-            (Some(other), Some(y)) => add_and_rectify(values, &other[place.clone()], &y[place]),
-            (Some(other), None) => add(values, &other[place]),
-            (None, Some(y)) => rectify(values, &y[place]),
-            (None, None) => {}
+        let y = &self.rectified[place.clone()];
+        match self.other {
+            Some(other) => add_and_rectify(values, &other[place], y),
+            None => rectify(values, y),
         }
     }
 }
@@ -80,12 +79,6 @@ vectorized! {
         for ((value, other), y) in values.iter_mut().zip(other).zip(y) {
             *value = if *y > 0.0 { *value + other } else { 0.0 };
         }
-    }
-}
-
-vectorized! {
-    fn add(values: &mut [f32], other: &[f32]) {
-        values.iter_mut().zip(other).for_each(|(value, other)| *value += other);
     }
 }
 

@@ -57,9 +57,9 @@ impl NormalizedConvolution {
         Tensor::from_vec(y, &p.output_dims(), &Device::Cpu)
     }
 
-    /// The gradient with respect to x, of the gradient before the activation. `other` is a gradient
-    /// to be added. If x is the result of a ReLU, `rectified` is x, and the result is the gradient
-    /// before that ReLU.
+    /// The gradient with respect to x, of the gradient before the activation. If x is the
+    /// result of a ReLU, `rectified` is x, and the result is the gradient before that ReLU, including
+    /// `other`, another gradient of x.
     pub(crate) fn input_gradient(
         &self,
         gradient: &Tensor,
@@ -79,9 +79,8 @@ impl NormalizedConvolution {
         let dx = with_elements(gradient, |gradient| {
             with_optional(other, |other| {
                 with_optional(rectified, |rectified| {
-                    let merged = Merged { other, rectified };
-                    let needed = other.is_some() || rectified.is_some();
-                    let finish = needed.then_some(&merged as &dyn Finish);
+                    let merged = rectified.map(|rectified| Merged { other, rectified });
+                    let finish = merged.as_ref().map(|merged| merged as &dyn Finish);
                     Ok(input_gradient(Isa::active(), p, gradient, &weight, finish))
                 })
             })

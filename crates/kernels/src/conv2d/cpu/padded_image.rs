@@ -50,8 +50,13 @@ impl PaddedImage {
         planes * self.plane() + self.stride * self.row() + SLACK
     }
 
-    /// The columns of the padded image that equal `phase` modulo the stride. Divisions take longer
-    /// than copying a short row, so this is found once for all rows.
+    /// The runs of a row. Divisions take longer than copying a short row, so they are found once for
+    /// all rows.
+    pub(super) fn runs(&self) -> Vec<Run> {
+        (0..self.stride).map(|phase| self.run_of(phase)).collect()
+    }
+
+    /// The columns of the padded image that equal `phase` modulo the stride.
     fn run_of(&self, phase: usize) -> Run {
         let left = self.left.saturating_sub(phase).div_ceil(self.stride).min(self.run);
         let first = (left * self.stride + phase).saturating_sub(self.left);
@@ -71,7 +76,7 @@ impl PaddedImage {
         let (buffer, slack) = buffer.split_at_mut(planes * self.plane());
         slack.fill(0.0);
         let kernel: unsafe fn(&Fill) = instance!(isa, filled);
-        let runs: Vec<Run> = (0..self.stride).map(|phase| self.run_of(phase)).collect();
+        let runs = self.runs();
         for (plane, buffer) in
             image.chunks_exact(self.height * self.width).zip(buffer.chunks_exact_mut(self.plane()))
         {
@@ -87,13 +92,13 @@ impl PaddedImage {
     }
 }
 
-/// A run within each row of the padded image: column `left + i` is column `first + i * step` of the
-/// image, for `columns` of them, and all others are zero.
+/// A run within each row of the padded image: column `left + i` is column `first + i * stride *
+/// every` of the image, for `columns` of them, and all others are zero.
 #[derive(Clone, Copy)]
-struct Run {
-    left: usize,
-    first: usize,
-    columns: usize,
+pub(super) struct Run {
+    pub left: usize,
+    pub first: usize,
+    pub columns: usize,
 }
 
 /// One plane and its destination.

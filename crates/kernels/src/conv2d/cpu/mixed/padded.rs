@@ -16,6 +16,7 @@ pub(super) fn buffer(padded: &PaddedImage, chunks: usize) -> usize {
 /// Writes the chunks of an image one after the other, followed by zeros.
 pub(super) fn fill(padded: &PaddedImage, image: &[u16], to: &mut [u16]) {
     let f = padded;
+    let (runs, step) = (f.runs(), f.stride * f.every);
     let chunks = image.len() / (f.height * f.width * CHUNK);
     let (to, slack) = to.split_at_mut(chunks * f.plane() * CHUNK);
     slack.fill(0);
@@ -29,28 +30,17 @@ pub(super) fn fill(padded: &PaddedImage, image: &[u16], to: &mut [u16]) {
                 continue;
             };
             let from = &from[y * f.width * CHUNK..][..f.width * CHUNK];
-            for (phase, run) in to.chunks_exact_mut(f.run * CHUNK).enumerate() {
-                // As for f32: column `left + i` of the padded image is column `i * every` of the
-                // image.
-                let left = f.left.saturating_sub(phase).div_ceil(f.stride).min(f.run);
-                let first = (left * f.stride + phase).saturating_sub(f.left);
-                let columns = f
-                    .width
-                    .div_ceil(f.every)
-                    .saturating_sub(first)
-                    .div_ceil(f.stride)
-                    .min(f.run - left);
-                let (before, rest) = run.split_at_mut(left * CHUNK);
-                let (inner, after) = rest.split_at_mut(columns * CHUNK);
+            for (run, to) in runs.iter().zip(to.chunks_exact_mut(f.run * CHUNK)) {
+                let (before, rest) = to.split_at_mut(run.left * CHUNK);
+                let (inner, after) = rest.split_at_mut(run.columns * CHUNK);
                 before.fill(0);
                 after.fill(0);
-                let step = f.stride * f.every;
-                if columns == 0 {
+                if run.columns == 0 {
                     continue;
                 }
-                let from = &from[first * f.every * CHUNK..];
+                let from = &from[run.first * CHUNK..];
                 if step == 1 {
-                    inner.copy_from_slice(&from[..columns * CHUNK]);
+                    inner.copy_from_slice(&from[..run.columns * CHUNK]);
                     continue;
                 }
                 for (to, from) in inner

@@ -64,24 +64,15 @@ impl Planes {
     /// the image. All other positions are zero.
     pub(super) fn rows_of_image(&self, mut copy: impl FnMut(usize, usize, usize, usize)) {
         let f = &self.padded;
-        let step = f.stride * f.every;
+        let (runs, step) = (f.runs(), f.stride * f.every);
         for y in 0..f.height.div_ceil(f.every).min(f.rows.saturating_sub(f.top)) {
             let padded_y = f.top + y;
-            for phase in 0..f.stride {
-                // As when padded images are filled: column `left + i` of the padded image is column
-                // `i * every` of the image.
-                let left = f.left.saturating_sub(phase).div_ceil(f.stride).min(f.run);
-                let first = (left * f.stride + phase).saturating_sub(f.left);
-                let columns = f
-                    .width
-                    .div_ceil(f.every)
-                    .saturating_sub(first)
-                    .div_ceil(f.stride)
-                    .min(f.run - left);
-                if columns > 0 {
+            for (phase, run) in runs.iter().enumerate() {
+                if run.columns > 0 {
                     let plane = padded_y % f.stride * f.stride + phase;
-                    let position = (plane * self.rows + padded_y / f.stride) * self.row() + left;
-                    copy(position, y * f.every * f.width + first * f.every, columns, step);
+                    let position =
+                        (plane * self.rows + padded_y / f.stride) * self.row() + run.left;
+                    copy(position, y * f.every * f.width + run.first, run.columns, step);
                 }
             }
         }
