@@ -160,7 +160,10 @@ fn one_edit(file: &File, name: &str, other: &str, program: &mut Program) -> hdf5
 fn overwrite(file: &File, name: &str, program: &mut Program) -> hdf5::Result<()> {
     let dataset = file.dataset(name)?;
     let count = dataset.size();
-    if count == 0 || count > 100 * WRITTEN {
+    // The library itself follows virtual data that lead back to themselves until its stack ends;
+    // the readers refuse them before they read.
+    let is_virtual = dataset.dcpl()?.get_layout()? == Layout::Virtual;
+    if is_virtual || count == 0 || count > 100 * WRITTEN {
         return Ok(());
     }
     let mut values: Vec<f64> = dataset.read_raw()?;
