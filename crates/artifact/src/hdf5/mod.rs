@@ -20,6 +20,7 @@ mod sources;
 mod storage;
 mod strings;
 mod virtual_map;
+mod virtual_sources;
 
 pub use chunk::write_chunk;
 pub use list::list;

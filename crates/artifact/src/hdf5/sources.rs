@@ -52,14 +52,25 @@ fn of_file(path: &Path) -> Result<Vec<PathBuf>> {
 
 /// The files of one source of a virtual dataset: a single file, or all that match a pattern.
 fn files_of(beside: &Path, name: &str) -> Vec<PathBuf> {
-    let find = |name: &str| beside_link(beside, &name.replace("%%", "%"), "HDF5_VDS_PREFIX");
+    let find = |block| beside_link(beside, &of_block(name, block), "HDF5_VDS_PREFIX");
     match name {
         "." => vec![],
-        _ if name.replace("%%", "").contains("%b") => {
-            (0..).map_while(|block: usize| find(&name.replace("%b", &block.to_string()))).collect()
-        }
-        _ => find(name).into_iter().collect(),
+        _ if is_pattern(name) => (0..).map_while(find).collect(),
+        _ => find(0).into_iter().collect(),
     }
+}
+
+/// Whether the name of a source stands for one file or dataset for each block: `%b` is the number
+/// of the block, and `%%` a percent sign.
+pub(super) fn is_pattern(name: &str) -> bool {
+    name.split("%%").any(|piece| piece.contains("%b"))
+}
+
+/// The name of the source of a block.
+pub(super) fn of_block(name: &str, block: usize) -> String {
+    let number = block.to_string();
+    let pieces: Vec<String> = name.split("%%").map(|piece| piece.replace("%b", &number)).collect();
+    pieces.join("%")
 }
 
 /// Where HDF5 finds the file that a link or a virtual dataset in `beside` names, in HDF5's search
@@ -104,6 +115,6 @@ pub(super) fn is_same(one: &Path, other: &Path) -> bool {
     canonical(one) == canonical(other)
 }
 
-fn canonical(path: &Path) -> PathBuf {
+pub(super) fn canonical(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
