@@ -1,5 +1,11 @@
 //! Settings of a network and of its training.
 
+mod choices;
+mod network;
+
+pub use choices::{Centering, Mixture, RobustTraining, RunningStatistics};
+pub use network::NetConfig;
+
 use crate::{Error, Result};
 use brainprior_kernels::Precision;
 use serde::{Deserialize, Serialize};
@@ -10,141 +16,6 @@ const LARGEST_TARGET: f64 = 0.99999;
 const ROUNDING: f64 = 1e-9;
 /// A logit so low that its softmax weight underflows to 0.
 const NO_SHARE: f32 = -1e4;
-
-/// Shape of a residual network: a 7x7 stem of stride 1 without max-pool, then stages of basic
-/// blocks. Each stage doubles the channels and (except the first) halves the resolution.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NetConfig {
-    /// Blocks per stage: `[2, 2, 2, 2]` is ResNet18, `[3, 4, 6, 3]` ResNet34.
-    pub blocks: Vec<usize>,
-    /// Channels of the stem and the first stage; 64 in the paper.
-    pub base_channels: usize,
-    /// 1 (grayscale) or 3 (RGB).
-    pub input_channels: usize,
-    /// Number of classes.
-    pub classes: usize,
-    /// Standard deviation in pixels of a fixed Gaussian blur (9 x 9 pixels) in front of the
-    /// network, with zero padding after centering; `None` for no blur. The first author of the
-    /// paper found its effect close to that of neural data (Li et al., PLOS Computational Biology
-    /// 2023).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub blur: Option<f64>,
-}
-
-impl Default for NetConfig {
-    /// ResNet18 for grayscale images of ten classes, as in the paper.
-    fn default() -> Self {
-        Self { blocks: vec![2; 4], base_channels: 64, input_channels: 1, classes: 10, blur: None }
-    }
-}
-
-impl NetConfig {
-    /// Number of layers whose similarities are combined: the stem and each stage.
-    pub fn layer_count(&self) -> usize {
-        self.blocks.len() + 1
-    }
-
-    /// Number of convolutions between the images and each layer: 1, 5, 9, 13, 17 for ResNet18, as
-    /// counted in the paper.
-    pub fn layer_depths(&self) -> Vec<usize> {
-        let mut depth = 1;
-        let stages = self.blocks.iter().map(|blocks| {
-            depth += 2 * blocks;
-            depth
-        });
-        std::iter::once(1).chain(stages).collect()
-    }
-
-    /// Smallest side, in pixels, of labeled images for which 4 x 4 pixels remain for the average
-    /// pool before the head: each stage but the first halves the image, rounding up. 25 for the
-    /// four stages of a ResNet18.
-    pub fn smallest_side(&self) -> usize {
-        3 * (1 << self.blocks.len().saturating_sub(1)) + 1
-    }
-
-    pub(crate) fn check(&self) -> Result<()> {
-        let stages =
-            (1..=8).contains(&self.blocks.len()) && self.blocks.iter().all(|blocks| *blocks > 0);
-        ensure("blocks", "1 to 8 stages of at least one block", stages, || {
-            format!("{:?}", self.blocks)
-        })?;
-        ensure("base_channels", "at least 1", self.base_channels > 0, || {
-            self.base_channels.to_string()
-        })?;
-        ensure("input_channels", "1 or 3", matches!(self.input_channels, 1 | 3), || {
-            self.input_channels.to_string()
-        })?;
-        ensure("classes", "2 to 256", (2..=256).contains(&self.classes), || {
-            self.classes.to_string()
-        })?;
-        let narrow = self.blur.is_none_or(|sigma| (0.2..=4.5).contains(&sigma));
-        ensure("blur", "0.2 to 4.5 pixels, as fits into 9 x 9 pixels", narrow, || {
-            format!("{:?}", self.blur)
-        })
-    }
-}
-
-/// Which batches update the running statistics of the batch norms, which evaluation uses. In
-/// training, each batch of labeled images or of pairs is always normalized by its own statistics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RunningStatistics {
-    /// Labeled images only, so that a classifier is evaluated with the statistics of the images on
-    /// which it was trained, whatever the stimuli of its target look like.
-    #[default]
-    Separate,
-    /// Both batches in turn, as in the public code pixel-reg, where stimuli pass the same batch
-    /// norms.
-    Shared,
-}
-
-/// How the similarities of the layers are combined.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mixture {
-    /// gamma is the softmax of learned logits initialized to zero (section 3.2 of the paper).
-    #[default]
-    Learned,
-    /// gamma is fixed at these weights, one per layer in use, normalized to a sum of 1.
-    Fixed(Vec<f64>),
-}
-
-/// How features are centered before they are compared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Centering {
-    /// By a running mean per channel with decay 0.9, updated from the pair batch before use, as in
-    /// pixel-reg.
-    #[default]
-    Running,
-    /// By the mean per channel over the pair batch.
-    Batch,
-}
-
-/// Noise or adversarial training on the labeled images, in addition to crops and flips.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum RobustTraining {
-    /// Neither.
-    #[default]
-    None,
-    /// Adds a copy of each image with Gaussian noise, whose standard deviation is drawn uniformly
-    /// for each image up to `std`, clipped to [0, 1]. The copies of 64 images at 32 x 32 cost as
-    /// much as 16 pairs at 36 x 64.
-    Noise {
-        /// Largest standard deviation, for images in [0, 1].
-        std: f64,
-    },
-    /// Adversarial training: replaces each image by the result of projected gradient ascent on the
-    /// loss from a random start (Madry et al., ICLR 2018), with the batch norms in training mode.
-    Adversarial {
-        /// Largest change of a pixel, for images in [0, 1].
-        epsilon: f64,
-        /// Number of ascent steps, each of length 2.5 epsilon / steps.
-        steps: usize,
-    },
-}
 
 /// Settings of a training. The learning rate schedule is given in fractions of the training, so
 /// that it scales with `epochs`. The defaults are the paper's (section 3.3) or, if the paper does
@@ -498,13 +369,6 @@ mod tests {
     }
 
     #[test]
-    fn compared_layers_are_those_of_the_paper() {
-        assert_eq!(NetConfig::default().layer_depths(), [1, 5, 9, 13, 17]);
-        let resnet34 = NetConfig { blocks: vec![3, 4, 6, 3], ..NetConfig::default() };
-        assert_eq!(resnet34.layer_depths(), [1, 7, 15, 27, 33]);
-    }
-
-    #[test]
     fn alpha_is_constant_or_rises() {
         let constant = TrainConfig::default();
         assert!((0..10).all(|step| constant.alpha_at(step, 10) == 20.0));
@@ -574,6 +438,7 @@ mod tests {
         );
         default().check().unwrap();
     }
+
     #[test]
     fn every_setting_is_kept_as_text() {
         let changed = TrainConfig {
