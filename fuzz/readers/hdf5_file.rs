@@ -5,7 +5,7 @@ use super::program::Program;
 use hdf5::filters::{BloscShuffle, ScaleOffset};
 use hdf5::plist::dataset_create::Layout;
 use hdf5::types::{FixedAscii, TypeDescriptor, VarLenUnicode};
-use hdf5::{File, Group, H5Type, LocationType};
+use hdf5::{File, Group, H5Type, Hyperslab, LocationType, Selection, SliceOrIndex};
 use ndarray::{ArrayD, IxDyn};
 use std::path::Path;
 
@@ -302,17 +302,15 @@ fn dataset<T: H5Type>(
         walk(file, "", &mut sources, 0);
         let Some(source) = sources.get(program.below(sources.len().max(1))) else { return Ok(()) };
         let Ok(found) = file.dataset(source) else { return Ok(()) };
-        let rows = found.shape();
-        let maps: Vec<(usize, Vec<usize>)> =
-            (0..shape[0].min(4)).map(|row| (row, rows.clone())).collect();
-        for (_, rows) in maps {
+        let source_shape = found.shape();
+        for _ in 0..1 + program.below(3) {
             builder = builder.virtual_map(
                 ".",
                 source,
-                hdf5::SimpleExtents::fixed(&rows),
-                ..,
+                hdf5::SimpleExtents::fixed(&source_shape),
+                some_rows(&source_shape, program),
                 hdf5::SimpleExtents::fixed(&shape),
-                ..,
+                some_rows(&shape, program),
             );
         }
     }
@@ -328,4 +326,25 @@ fn dataset<T: H5Type>(
         }
         false => builder.empty::<T>().shape(extents).create(name).map(drop),
     }
+}
+
+/// Selects all of an array, or blocks of its first axis.
+fn some_rows(shape: &[usize], program: &mut Program) -> Selection {
+    if shape.is_empty() || program.byte().is_multiple_of(2) {
+        return (..).into();
+    }
+    let start = program.below(4);
+    let block = 1 + program.below(3);
+    let step = block + program.below(3);
+    let rows = match program.below(3) {
+        0 => SliceOrIndex::Unlimited { start, step, block },
+        _ => SliceOrIndex::SliceCount { start, step, count: 1 + program.below(6), block },
+    };
+    let rest = shape[1..].iter().map(|end| SliceOrIndex::SliceTo {
+        start: 0,
+        step: 1,
+        end: *end,
+        block: 1,
+    });
+    Hyperslab::from(std::iter::once(rows).chain(rest).collect::<Vec<_>>()).into()
 }

@@ -121,7 +121,8 @@ pub(crate) enum Command {
     /// the workspace with the oldest supported Rust if rustup has it
     Audit,
     /// Fuzz every file reader with libFuzzer, starting from small valid files; stops a reader that
-    /// panics, hangs or takes too much memory
+    /// panics, hangs or takes too much memory. All readers take eleven hours, unless minutes are
+    /// given; an unknown name is answered by the list
     Fuzz {
         /// One reader, such as `npy` or `static-hdf5` [default: all, one after the other]
         reader: Option<String>,
@@ -130,7 +131,8 @@ pub(crate) enum Command {
         minutes: u32,
     },
     /// Compile and link everything for CUDA, and run the device tests: on a GPU, or else on a
-    /// stand-in that executes the kernels
+    /// stand-in that executes the kernels (ten minutes on two cores, after the build). What it
+    /// needs is in docs/cuda.md
     CheckCuda,
     /// Time the hot paths on this machine: one JSON object per line on standard output, text on
     /// standard error

@@ -13,12 +13,17 @@ use std::path::{Path, PathBuf};
 /// files are left out.
 ///
 /// # Errors
-/// Returns [`FileError`](crate::FileError) if a file cannot be opened.
+/// Returns [`FileError`](crate::FileError) if the file itself cannot be opened.
 pub fn sources(path: &Path) -> Result<Vec<PathBuf>> {
     let (mut found, mut open) = (BTreeSet::new(), vec![path.to_owned()]);
     let own = canonical(path);
     while let Some(next) = open.pop() {
-        for source in of_file(&next)? {
+        // Whether a source can be read is for those to say who read it.
+        let found_there = match of_file(&next) {
+            Err(error) if next == path => return Err(error),
+            found => found.unwrap_or_default(),
+        };
+        for source in found_there {
             let is_new = canonical(&source) != own && found.insert(source.clone());
             if is_new && crate::is_hdf5(&source)? {
                 open.push(source);
@@ -85,6 +90,10 @@ pub(super) fn beside_link(beside: &Path, name: &str, prefixes: &str) -> Option<P
         name
     };
     let variable = std::env::var(prefixes).unwrap_or_default();
+    let origin = variable.strip_prefix("${ORIGIN}").filter(|_| prefixes == "HDF5_VDS_PREFIX");
+    if let Some((rest, folder)) = origin.zip(canonical(beside).parent()) {
+        places.push(folder.join(rest.trim_start_matches('/')).join(relative));
+    }
     places.extend(
         variable
             .split(':')

@@ -12,7 +12,9 @@ use std::path::Path;
 impl Input {
     /// Checks that every filter can be decoded and every value was written.
     pub(super) fn check_storage(&self, name: &str, dataset: &Dataset) -> Result<()> {
-        self.check(name, dataset, &mut Followed::default()).map(drop)
+        let mut followed = Followed::default();
+        self.check(name, dataset, &mut followed)?;
+        self.check_open_files(name, followed.files())
     }
 
     pub(super) fn check(
@@ -24,9 +26,17 @@ impl Input {
         // What a dataset refers to is named from its own file, to which an external link may lead.
         let file = dataset.filename();
         if !is_same(Path::new(&file), &self.path) {
-            let name = dataset.name();
-            let name = name.trim_start_matches('/');
-            return Self::open(Path::new(&file))?.check(name, dataset, followed);
+            let inner = dataset.name();
+            let check = |input: Self| input.check(inner.trim_start_matches('/'), dataset, followed);
+            return Self::open(Path::new(&file)).and_then(check).map_err(|error| {
+                let found = format!("a link to what cannot be used ({error})");
+                self.mismatch(
+                    name,
+                    "data",
+                    found,
+                    "mend that file, or write the data into this one",
+                )
+            });
         }
         let properties = dataset.dcpl().map_err(|cause| self.refused(name, &cause))?;
         let filters = properties
@@ -37,8 +47,13 @@ impl Input {
         }
         let external = properties.get_external().map_err(|cause| self.refused(name, &cause))?;
         if !external.is_empty() {
+            let item = dataset.dtype().map_or(0, |dtype| dtype.size());
+            let mut left = dataset.size().saturating_mul(item);
             for segment in &external {
-                self.check_raw(name, dataset, &segment.name, segment.offset, segment.size)?;
+                // The crate gives an unlimited size as 0, and the last size may exceed the data.
+                let size = if segment.size == 0 { left } else { segment.size.min(left) };
+                self.check_raw(name, &segment.name, segment.offset, size)?;
+                left -= size;
             }
             return Ok(Below::default());
         }
@@ -54,22 +69,14 @@ impl Input {
         Ok(Below::default())
     }
 
-    fn check_raw(
-        &self,
-        name: &str,
-        dataset: &Dataset,
-        file: &str,
-        offset: usize,
-        size: usize,
-    ) -> Result<()> {
+    fn check_raw(&self, name: &str, file: &str, offset: usize, size: usize) -> Result<()> {
         let Some(path) = beside_raw(&self.path, file) else {
             let found = format!("{file:?}, which is missing");
             let advice = "run in the folder of that file, or set HDF5_EXTFILE_PREFIX='${ORIGIN}' if it is next to \
                           this one";
             return Err(self.mismatch(name, "data", found, advice));
         };
-        let item = dataset.dtype().map_or(0, |dtype| dtype.size());
-        let wanted = offset.saturating_add(size.min(dataset.size().saturating_mul(item)));
+        let wanted = offset.saturating_add(size);
         let found = std::fs::metadata(&path).map_err(FileError::refused(&path, "read"))?.len();
         if found < wanted as u64 {
             let expected = format!("{wanted} bytes in {file:?}, which holds the data");

@@ -82,8 +82,10 @@ pub(crate) fn run(arguments: &TortureArguments, threads: usize) -> anyhow::Resul
     use std::time::{Duration, Instant};
     let root = arguments.folder.clone().unwrap_or_else(std::env::temp_dir);
     let folder = root.join(format!("torture-{}", std::process::id()));
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("could not create {}", folder.display()))?;
+    // A folder that is missing may be a disk that is not mounted.
+    std::fs::create_dir(&folder).with_context(|| {
+        format!("could not create {}; the folder given as --folder must exist", folder.display())
+    })?;
     let started = Instant::now();
     let mut bench = faults::Bench::new(&folder, threads, arguments.seed)?;
     let chosen = if arguments.faults.is_empty() {
