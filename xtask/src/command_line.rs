@@ -127,7 +127,7 @@ pub(crate) enum Command {
         /// One reader, such as `npy` or `static-hdf5` [default: all, one after the other]
         reader: Option<String>,
         /// Minutes per reader
-        #[arg(long, value_name = "N", default_value_t = 30)]
+        #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
         minutes: u32,
     },
     /// Compile and link everything for CUDA, and run the device tests: on a GPU, or else on a
