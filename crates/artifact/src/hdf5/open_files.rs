@@ -57,10 +57,11 @@ mod tests {
     fn reads_in_a_child() {
         let path = PathBuf::from(std::env::var_os("BRAINPRIOR_TEST_SCAN").unwrap());
         let input = Input::open(&path).unwrap();
-        match input.dataset("responses", &[Some(FILES)]) {
-            Ok(dataset) => println!("read {:?}", dataset.read_raw::<f32>().unwrap()),
-            Err(error) => println!("refused {error}"),
-        }
+        let found = match input.dataset("responses", &[Some(FILES)]) {
+            Ok(dataset) => format!("read {:?}", dataset.read_raw::<f32>().unwrap()),
+            Err(error) => format!("refused {error}"),
+        };
+        std::fs::write(path.with_extension("txt"), found).unwrap();
     }
 
     #[test]
@@ -88,15 +89,16 @@ mod tests {
         let read = |limit: &str| {
             let command = format!(
                 "ulimit {limit} && exec \"$0\" --exact hdf5::open_files::tests::reads_in_a_child --ignored \
-                 --nocapture --test-threads=1"
+                 --test-threads=1"
             );
-            let output = Command::new("sh")
+            let status = Command::new("sh")
                 .args(["-c", &command])
                 .arg(std::env::current_exe().unwrap())
                 .env("BRAINPRIOR_TEST_SCAN", &path)
-                .output()
+                .status()
                 .unwrap();
-            String::from_utf8_lossy(&output.stdout).into_owned()
+            assert!(status.success(), "{limit}");
+            std::fs::read_to_string(path.with_extension("txt")).unwrap()
         };
         // The soft limit is raised; below the hard limit nothing can be done.
         let all = format!("read {:?}", vec![1f32; FILES]);

@@ -1,6 +1,7 @@
 //! Selections in arrays, and how many values several of them cover.
 
 use std::collections::HashMap;
+use std::iter;
 use std::ops::Range;
 
 /// Most ranges on one axis.
@@ -62,7 +63,7 @@ impl Axis {
         let mut start = self.start;
         if block >= self.stride {
             // Adjacent blocks are one range.
-            return Some(vec![start.min(size)..start.saturating_add(left).min(size)]);
+            return Some(one(start.min(size)..start.saturating_add(left).min(size)));
         }
         while left > 0 && start < size {
             if ranges.len() == MOST_RANGES {
@@ -90,19 +91,22 @@ impl Selection {
     /// `None` if there are too many.
     pub(super) fn regions(&self, values: Option<usize>, shape: &[usize]) -> Option<Vec<Region>> {
         match self {
-            Self::All => Some(vec![shape.iter().map(|size| vec![0..*size]).collect()]),
+            Self::All => Some(vec![shape.iter().map(|size| one(0..*size)).collect()]),
             Self::Regular(axes) => {
                 let axes = axes.iter().zip(shape).map(|(axis, size)| axis.ranges(values, *size));
                 Some(vec![axes.collect::<Option<_>>()?])
             }
             Self::Boxes(boxes) => {
-                let region = |block: &Vec<Range<usize>>| {
-                    block.iter().cloned().map(|range| vec![range]).collect()
-                };
+                let region = |block: &Vec<Range<usize>>| block.iter().cloned().map(one).collect();
                 Some(boxes.iter().map(region).collect())
             }
         }
     }
+}
+
+/// A single range.
+fn one(range: Range<usize>) -> Vec<Range<usize>> {
+    iter::once(range).collect()
 }
 
 /// How many values a region has.
@@ -193,8 +197,8 @@ mod tests {
         );
         assert_eq!(alternate.ranges(Some(5), 100).unwrap(), [1..3, 5..7, 9..10]);
         assert_eq!(alternate.ranges(None, 7).unwrap(), [1..3, 5..7]);
-        assert_eq!(axis(3, 1, Some(1), None).ranges(Some(4), 100).unwrap(), [3..7]);
-        assert_eq!(axis(0, 3, Some(9), Some(3)).ranges(None, 100).unwrap(), [0..27]);
+        assert_eq!(axis(3, 1, Some(1), None).ranges(Some(4), 100).unwrap(), one(3..7));
+        assert_eq!(axis(0, 3, Some(9), Some(3)).ranges(None, 100).unwrap(), one(0..27));
     }
 
     proptest! {
@@ -243,7 +247,7 @@ mod tests {
     #[test]
     fn many_rows_are_counted_at_once() {
         let rows: Vec<Region> =
-            (0..20_000).rev().map(|row| vec![vec![row..row + 1], vec![0..7]]).collect();
+            (0..20_000).rev().map(|row| vec![one(row..row + 1), one(0..7)]).collect();
         assert_eq!(covered(&rows), Some(140_000));
     }
 }
