@@ -112,3 +112,42 @@ impl Input {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Raw files of these numbers of bytes, and the sizes of their segments; 0 is unlimited.
+    fn read(files: &[(usize, usize)]) -> Result<Vec<f32>> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scan.h5");
+        let file = hdf5::File::create(&path).unwrap();
+        let mut builder = file.new_dataset_builder();
+        for (number, (bytes, size)) in files.iter().enumerate() {
+            let raw = folder.path().join(format!("{number}.raw"));
+            std::fs::write(&raw, vec![0u8; *bytes]).unwrap();
+            builder = builder.external(raw.to_str().unwrap(), 0, *size);
+        }
+        builder.empty::<f32>().shape(3).create("responses").unwrap();
+        file.close().unwrap();
+        let dataset = Input::open(&path)?.dataset("responses", &[Some(3)])?;
+        Ok(dataset.read_raw().unwrap())
+    }
+
+    #[test]
+    fn raw_files_hold_what_is_left_to_read() {
+        // The last segment may be larger than the data, or unlimited.
+        for files in [&[(8, 8), (4, 100)][..], &[(12, 100)], &[(12, 0)], &[(8, 8), (4, 0)]] {
+            assert_eq!(read(files).unwrap(), [0.0; 3], "{files:?}");
+        }
+        for (files, expected, found) in [
+            (&[(11, 0)][..], "12 bytes", "11 bytes"),
+            (&[(8, 8), (3, 0)], "4 bytes", "3 bytes"),
+            (&[(8, 8), (3, 100)], "4 bytes", "3 bytes"),
+            (&[(7, 8), (4, 4)], "8 bytes", "7 bytes"),
+        ] {
+            let error = read(files).unwrap_err().to_string();
+            assert!(error.contains(expected) && error.contains(found), "{error}");
+        }
+    }
+}
