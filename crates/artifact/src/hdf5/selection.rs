@@ -35,7 +35,7 @@ pub(super) struct Axis {
 pub(super) type Region = Vec<Vec<Range<usize>>>;
 
 impl Axis {
-    pub(super) fn is_unlimited(&self) -> bool {
+    fn is_unlimited(&self) -> bool {
         self.count.is_none() || self.block.is_none()
     }
 

@@ -90,10 +90,9 @@ pub(super) fn beside_link(beside: &Path, name: &str, prefixes: &str) -> Option<P
         name
     };
     let variable = std::env::var(prefixes).unwrap_or_default();
-    let origin = variable.strip_prefix("${ORIGIN}").filter(|_| prefixes == "HDF5_VDS_PREFIX");
-    if let Some((rest, folder)) = origin.zip(canonical(beside).parent()) {
-        places.push(folder.join(rest.trim_start_matches('/')).join(relative));
-    }
+    // Only the variable of virtual datasets may name the folder of the file.
+    let origin = from_origin(beside, &variable).filter(|_| prefixes == "HDF5_VDS_PREFIX");
+    places.extend(origin.map(|folder| folder.join(relative)));
     places.extend(
         variable
             .split(':')
@@ -111,12 +110,18 @@ pub(super) fn beside_link(beside: &Path, name: &str, prefixes: &str) -> Option<P
 pub(super) fn beside_raw(beside: &Path, name: &str) -> Option<PathBuf> {
     let name = Path::new(name);
     let prefix = std::env::var("HDF5_EXTFILE_PREFIX").unwrap_or_default();
-    let place = match prefix.strip_prefix("${ORIGIN}") {
+    let place = match from_origin(beside, &prefix) {
         _ if name.is_absolute() || prefix.is_empty() => name.to_owned(),
-        Some(rest) => canonical(beside).parent()?.join(rest.trim_start_matches('/')).join(name),
+        Some(folder) => folder.join(name),
         None => Path::new(&prefix).join(name),
     };
     place.is_file().then_some(place)
+}
+
+/// The folder that a variable names relative to that of the file, with `${ORIGIN}`.
+fn from_origin(beside: &Path, variable: &str) -> Option<PathBuf> {
+    let rest = variable.strip_prefix("${ORIGIN}")?;
+    Some(canonical(beside).parent()?.join(rest.trim_start_matches('/')))
 }
 
 /// Whether two paths lead to one file.
@@ -126,4 +131,25 @@ pub(super) fn is_same(one: &Path, other: &Path) -> bool {
 
 pub(super) fn canonical(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A virtual dataset that nobody reads does not keep the file from being used.
+    #[test]
+    fn a_source_that_cannot_be_opened_is_still_a_source() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, broken] = ["scan.h5", "broken.h5"].map(|name| folder.path().join(name));
+        std::fs::write(&broken, b"\x89HDF\r\n\x1a\n and nothing of use").unwrap();
+        let file = hdf5::File::create(&path).unwrap();
+        let two = hdf5::SimpleExtents::fixed([2]);
+        let builder = file.new_dataset_builder();
+        let builder = builder.virtual_map("broken.h5", "r", two.clone(), .., two, ..);
+        builder.empty::<f32>().shape(2).create("notes").unwrap();
+        file.close().unwrap();
+        assert_eq!(sources(&path).unwrap(), [broken.clone()]);
+        assert!(sources(&broken).is_err());
+    }
 }

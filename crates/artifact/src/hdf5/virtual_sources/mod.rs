@@ -199,10 +199,8 @@ impl Input {
             let path = self.source_file(part, *block);
             path.is_some_and(|path| {
                 let source = of_block(&part.dataset, *block);
-                let found = match canonical(&path) == whole.here {
-                    true => self.find(&source),
-                    false => Self::open(&path).and_then(|input| input.find(&source)),
-                };
+                let opened = self.other(&path, canonical(&path) == whole.here);
+                let found = opened.and_then(|other| other.as_ref().unwrap_or(self).find(&source));
                 found.is_ok_and(|found| found.is_some())
             })
         });
@@ -273,16 +271,11 @@ impl Input {
             let found = format!("a virtual dataset that leads back to {source}");
             return Err(self.mismatch(name, "a source that holds data", found, WRITE_HERE));
         }
-        let opened;
-        let input = if own {
-            self
-        } else {
-            opened = Self::open(path).map_err(|error| {
-                let found = format!("{}, which cannot be opened ({error})", path.display());
-                self.gone(name, found, CORRECT)
-            })?;
-            &opened
-        };
+        let other = self.other(path, own).map_err(|error| {
+            let found = format!("{}, which cannot be opened ({error})", path.display());
+            self.gone(name, found, CORRECT)
+        })?;
+        let input = other.as_ref().unwrap_or(self);
         let unusable = |error: FileError| {
             let found = format!("{source} of {}, which cannot be read ({error})", path.display());
             self.gone(name, found, CORRECT)
@@ -295,6 +288,11 @@ impl Input {
         let known = Known { shape: dataset.shape(), stored: stored(&dataset), below };
         followed.known.insert(key, known.clone());
         Ok(Some(known))
+    }
+
+    /// The file at `path`, opened unless it is this one.
+    fn other(&self, path: &Path, own: bool) -> Result<Option<Self>> {
+        if own { Ok(None) } else { Self::open(path).map(Some) }
     }
 
     /// Checks that a source in the file of the virtual dataset is really in that file. If an

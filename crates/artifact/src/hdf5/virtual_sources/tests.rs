@@ -12,17 +12,21 @@ fn part(source: &str) -> Part {
     }
 }
 
-/// Checks a source of a virtual dataset that takes no value from it.
-fn check(input: &Input, source: &str, followed: &mut Followed) -> Result<()> {
-    let mut whole = Virtual {
+/// A virtual dataset of this size, before its parts are checked.
+fn whole(input: &Input, size: usize) -> Virtual<'static> {
+    Virtual {
         name: "responses",
         here: canonical(&input.path),
-        shape: vec![2],
+        shape: vec![size],
         stored: None,
         below: Below::default(),
         regions: vec![],
-    };
-    input.check_part(&part(source), &mut whole, followed)
+    }
+}
+
+/// Checks a source of a virtual dataset that takes no value from it.
+fn check(input: &Input, source: &str, followed: &mut Followed) -> Result<()> {
+    input.check_part(&part(source), &mut whole(input, 2), followed)
 }
 
 /// A virtual dataset of two values.
@@ -241,21 +245,12 @@ fn blocks_after_a_missing_one_are_missed() {
     file.close().unwrap();
     let input = Input::open(&path).unwrap();
     let check = |dataset: &str, stride: usize| {
-        let mut whole = Virtual {
-            name: "responses",
-            here: canonical(&path),
-            shape: vec![2 + stride],
-            stored: None,
-            below: Below::default(),
-            regions: vec![],
-        };
+        let mut whole = whole(&input, 2 + stride);
         let blocks = Axis { start: 0, stride, count: None, block: Some(2) };
         let part = Part {
-            file: ".".to_owned(),
-            dataset: dataset.to_owned(),
             target: Selection::Regular(vec![blocks]),
             provides: Selection::All,
-            reaches: None,
+            ..part(dataset)
         };
         let checked = input.check_part(&part, &mut whole, &mut Followed::default());
         checked.map(|()| covered(&whole.regions))
