@@ -149,7 +149,7 @@ mod tests {
         let builder = builder.virtual_map("broken.h5", "r", two.clone(), .., two, ..);
         builder.empty::<f32>().shape(2).create("notes").unwrap();
         file.close().unwrap();
-        assert_eq!(sources(&path).unwrap(), [broken.clone()]);
+        assert_eq!(sources(&path).unwrap(), std::slice::from_ref(&broken));
         assert!(sources(&broken).is_err());
     }
 }
